@@ -1,0 +1,355 @@
+"""The configuration of a run: one frozen dataclass, checked before any work.
+
+Every field is a command-line flag of the same name (`segnet/flags.py` makes
+the flags from the fields). Standard library only.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import re
+from typing import Any
+
+from segnet.errors import ConfigError
+
+__all__ = [
+    "CHANGEABLE_ON_RESUME",
+    "Config",
+    "contradictions",
+    "from_json",
+    "parse_resolutions",
+    "to_json",
+    "validate",
+]
+
+# A training run that is resumed may change these and stays the same run: how
+# long it is, what it logs, where its data lies and which device computes.
+CHANGEABLE_ON_RESUME = frozenset(
+    "data_dir train_split eval_split workdir device epochs max_steps cache "
+    "log_every_steps evaluate_every_epochs checkpoint_every_steps "
+    "keep_checkpoints early_stopping_epochs elastic run_eagerly "
+    "profile_steps class_names".split()
+)
+
+
+def _field(default: Any, help_text: str, **rule: Any) -> Any:
+    """A dataclass field with its help text and the rule its values obey."""
+    return dataclasses.field(
+        default=default, metadata={"help": help_text, **rule}
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """All that decides what a run does.
+
+    The metadata of a field holds its `help` and the rule for its values:
+    `choices`, `minimum`, `maximum` or `above` (exclusive).
+    """
+
+    data_dir: str = _field(
+        "", "Folder of the shards that tools/convert_to_tfrecord.py wrote."
+    )
+    train_split: str = _field("train", "Split to train on.")
+    eval_split: str = _field("val", "Split to evaluate on.")
+    workdir: str = _field("", "Folder for everything that a run writes.")
+
+    architecture: str = _field(
+        "vgg_segnet", "Network.", choices=("vgg_segnet",)
+    )
+    input_height: int = _field(
+        320, "Height of the network's input, pixels.", minimum=16
+    )
+    input_width: int = _field(
+        640, "Width of the network's input, pixels.", minimum=16
+    )
+    resolution_schedule: str = _field(
+        "",
+        "Smaller inputs for the first epochs: HxW[xBATCH]:EPOCHS,... For "
+        "example 96x128x8:20 trains 20 epochs at 96x128 with batch 8, then "
+        "the rest at the input size.",
+    )
+    batch_norm_in_encoder: bool | None = _field(
+        None,
+        "Batch normalisation after each encoder convolution. Default: on "
+        "unless --encoder_weights or --init_from is given.",
+    )
+    dropout: float = _field(
+        0.0, "Dropout rate of the deep layers.", minimum=0.0, maximum=0.9
+    )
+    batch_norm_momentum: float = _field(
+        0.99, "Momentum of batch norm's averages.", minimum=0.0, maximum=0.9999
+    )
+    encoder_weights: str = _field(
+        "", "Keras VGG16 'notop' .h5 file to start the encoder from."
+    )
+    init_from: str = _field(
+        "", "Workdir, checkpoint or Keras .h5 file to start all weights from."
+    )
+
+    device: str = _field(
+        "auto",
+        "Where to compute; auto is HPU, then GPU, then CPU.",
+        choices=("auto", "cpu", "gpu", "hpu"),
+    )
+    precision: str = _field(
+        "auto",
+        "Number format of the layers; auto is bfloat16 where the device has "
+        "it, else float32.",
+        choices=("auto", "float32", "bfloat16", "float16"),
+    )
+
+    epochs: int = _field(125, "Passes over the training split.", minimum=1)
+    max_steps: int | None = _field(
+        None, "Stop after this many steps in all.", minimum=1
+    )
+    batch_size: int = _field(16, "Images a step, per worker.", minimum=1)
+
+    optimizer: str = _field("adam", "Optimizer.", choices=("adam", "sgd"))
+    learning_rate: float = _field(
+        1e-3, "Peak learning rate for one worker.", above=0.0
+    )
+    scale_learning_rate: bool = _field(
+        True, "Multiply the learning rate by the number of workers."
+    )
+    momentum: float = _field(
+        0.9, "Momentum of SGD.", minimum=0.0, maximum=0.9999
+    )
+    lr_schedule: str = _field(
+        "constant",
+        "Learning rate after warm-up.",
+        choices=("constant", "cosine", "polynomial"),
+    )
+    warmup_epochs: float | None = _field(
+        None,
+        "Epochs of linear warm-up from zero. Default: none with one worker, "
+        "else 5 (at most a tenth of the epochs).",
+        minimum=0.0,
+    )
+    weight_decay: float = _field(
+        0.0,
+        "Decoupled weight decay of kernels (not biases, not batch norm).",
+        minimum=0.0,
+    )
+
+    loss: str = _field(
+        "cross_entropy", "Training loss.", choices=("cross_entropy",)
+    )
+    class_weights: str = _field(
+        "none",
+        "Weights of the classes in the loss, from the training manifest.",
+        choices=("none", "median_frequency"),
+    )
+    augment: str = _field(
+        "none",
+        "Random changes of the training images.",
+        choices=("none", "basic"),
+    )
+    freeze_encoder_epochs: int = _field(
+        0, "Keep the encoder as it is for the first epochs.", minimum=0
+    )
+
+    cache: str = _field(
+        "none",
+        "Keep the decoded training split in memory (uint8).",
+        choices=("none", "memory"),
+    )
+    log_every_steps: int = _field(10, "Steps between log lines.", minimum=1)
+    evaluate_every_epochs: int = _field(
+        1, "Epochs between evaluations; 0: only at the end.", minimum=0
+    )
+    checkpoint_every_steps: int | None = _field(
+        None, "Steps between checkpoints. Default: once an epoch.", minimum=1
+    )
+    keep_checkpoints: int = _field(3, "Newest checkpoints kept.", minimum=1)
+    early_stopping_epochs: int = _field(
+        0,
+        "Stop when the score has not risen for so many epochs; 0: never.",
+        minimum=0,
+    )
+    elastic: bool = _field(
+        False, "Go on when workers leave or join (under horovodrun)."
+    )
+    seed: int = _field(0, "Seed of all randomness.", minimum=0, maximum=2**31)
+    deterministic: bool = _field(
+        False, "Bit-identical results on the same device; slower."
+    )
+    run_eagerly: bool = _field(
+        False, "Run the step without tf.function, for debugging."
+    )
+    profile_steps: str = _field(
+        "", "FIRST,LAST step to profile for TensorBoard."
+    )
+    class_names: tuple[str, ...] = _field(
+        (), "Names of the classes, from the training manifest.", flag=False
+    )
+
+    @property
+    def uses_encoder_batch_norm(self) -> bool:
+        """Whether the encoder has batch norm, the default resolved."""
+        if self.batch_norm_in_encoder is not None:
+            return self.batch_norm_in_encoder
+        return not (self.encoder_weights or self.init_from)
+
+
+def validate(config: Config) -> None:
+    """Refuses a configuration that cannot run.
+
+    Args:
+      config: What to check; nothing outside it is looked at.
+
+    Raises:
+      ConfigError: Naming the flag, its value, the rule and a remedy.
+    """
+    for field in dataclasses.fields(config):
+        _check_rule(field, getattr(config, field.name))
+    _check_size(config.architecture, config.input_height, config.input_width)
+    scheduled = parse_resolutions(config.resolution_schedule)
+    for height, width, _, _ in scheduled:
+        _check_size(config.architecture, height, width)
+    if sum(epochs for *_, epochs in scheduled) >= config.epochs and scheduled:
+        raise ConfigError(
+            f"--resolution_schedule={config.resolution_schedule} leaves no "
+            f"epoch of --epochs={config.epochs} at the input size; shorten it"
+        )
+    if config.encoder_weights and config.init_from:
+        raise ConfigError(
+            "--encoder_weights and --init_from are both given; use "
+            "--encoder_weights for VGG16 weights or --init_from for a whole "
+            "network, not both"
+        )
+    if not math.isfinite(config.learning_rate):
+        raise ConfigError(
+            f"--learning_rate={config.learning_rate} is not a finite number"
+        )
+    parse_profile_steps(config.profile_steps)
+
+
+def _check_rule(field: dataclasses.Field, value: Any) -> None:
+    """Checks one value against its field's rule."""
+    rule = field.metadata
+    flag = f"--{field.name}={value}"
+    if value is None:
+        return
+    if "choices" in rule and value not in rule["choices"]:
+        raise ConfigError(
+            f"{flag} is not known; use one of {', '.join(rule['choices'])}"
+        )
+    if "above" in rule and not value > rule["above"]:
+        raise ConfigError(f"{flag} must be above {rule['above']}")
+    if "minimum" in rule and not value >= rule["minimum"]:
+        raise ConfigError(f"{flag} must be at least {rule['minimum']}")
+    if "maximum" in rule and not value <= rule["maximum"]:
+        raise ConfigError(f"{flag} must be at most {rule['maximum']}")
+
+
+# Height and width must be a multiple of 2 to the number of poolings.
+_SIZE_MULTIPLE = {"vgg_segnet": 16, "segnet": 32}
+
+
+def _check_size(architecture: str, height: int, width: int) -> None:
+    """Checks that the poolings divide the size without remainder."""
+    multiple = _SIZE_MULTIPLE[architecture]
+    if height % multiple == 0 and width % multiple == 0:
+        return
+    near = "x".join(
+        str(max(1, round(size / multiple)) * multiple)
+        for size in (height, width)
+    )
+    raise ConfigError(
+        f"input size {height}x{width} (height x width) does not suit "
+        f"{architecture}: both must be multiples of {multiple}; the nearest "
+        f"is {near} (--input_height, --input_width)"
+    )
+
+
+def parse_resolutions(text: str) -> list[tuple[int, int, int | None, int]]:
+    """Parses `--resolution_schedule`.
+
+    Args:
+      text: `HxW[xBATCH]:EPOCHS,...` or empty.
+
+    Returns:
+      (height, width, batch size or None, epochs) of each stage, in order.
+
+    Raises:
+      ConfigError: If the text does not have this form.
+    """
+    stages = []
+    for part in filter(None, text.split(",")):
+        match = re.fullmatch(r"(\d+)x(\d+)(?:x(\d+))?:(\d+)", part.strip())
+        if not match or "0" in match.groups():
+            raise ConfigError(
+                f"--resolution_schedule={text}: '{part}' is not "
+                "HxW[xBATCH]:EPOCHS, for example 96x128x8:20"
+            )
+        height, width, batch, epochs = match.groups()
+        stages.append(
+            (int(height), int(width), int(batch) if batch else None,
+             int(epochs))
+        )  # fmt: skip
+    return stages
+
+
+def parse_profile_steps(text: str) -> tuple[int, int] | None:
+    """Parses `--profile_steps=FIRST,LAST`; None when empty.
+
+    Raises:
+      ConfigError: If it is not two rising step numbers.
+    """
+    if not text:
+        return None
+    match = re.fullmatch(r"(\d+),(\d+)", text)
+    if not match or int(match[1]) > int(match[2]):
+        raise ConfigError(
+            f"--profile_steps={text} is not FIRST,LAST, for example 10,15"
+        )
+    return int(match[1]), int(match[2])
+
+
+def contradictions(
+    saved: Config, given: dict[str, Any], changeable: frozenset[str]
+) -> dict[str, Any]:
+    """The flags given that differ from a saved config and may not.
+
+    Args:
+      saved: The config of the workdir.
+      given: Flags that the user gave, by name.
+      changeable: Names that may differ.
+
+    Returns:
+      {name: given value} of those that contradict.
+    """
+    return {
+        name: value
+        for name, value in given.items()
+        if name not in changeable and getattr(saved, name) != value
+    }
+
+
+def to_json(config: Config) -> str:
+    """The config as JSON text, one field a line."""
+    return json.dumps(dataclasses.asdict(config), indent=2) + "\n"
+
+
+def from_json(text: str, where: str) -> Config:
+    """Reads what `to_json` wrote.
+
+    Args:
+      text: JSON.
+      where: Path it came from, for the error.
+
+    Raises:
+      ConfigError: If it is not JSON, or has fields that are not known.
+    """
+    try:
+        values = json.loads(text)
+        values["class_names"] = tuple(values.get("class_names", ()))
+        return Config(**values)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ConfigError(
+            f"{where} is not a config of this version of segnet ({error}); "
+            "use the version that wrote it or another --workdir"
+        ) from error

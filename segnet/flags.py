@@ -1,0 +1,175 @@
+"""Command-line flags: made from the fields of `Config`, turned back into one.
+
+With `main.py` and `tools/`, the only place that knows absl flags. Each
+program has a `FlagValues` of its own, so nothing global is read or set.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections.abc import Sequence
+from typing import Any
+
+from absl import flags
+
+from segnet.config import Config, validate
+from segnet.errors import ConfigError
+
+__all__ = [
+    "MODES",
+    "Command",
+    "check_command",
+    "define_flags",
+    "parse_command",
+    "parse_flags",
+]
+
+MODES = ("train", "evaluate", "predict")
+
+
+@dataclasses.dataclass(frozen=True)
+class Command:
+    """What the user asked for.
+
+    Attributes:
+      mode: One of `MODES`.
+      config: All flags, defaults filled in.
+      given: The flags that the user gave, by name.
+      image_path: Predict: a file or a folder.
+      output_dir: Predict: where results go; empty for the workdir.
+      checkpoint: Which weights evaluate and predict use.
+    """
+
+    mode: str
+    config: Config
+    given: dict[str, Any]
+    image_path: str
+    output_dir: str
+    checkpoint: str
+
+
+def define_flags(values: flags.FlagValues) -> None:
+    """Defines the flags of `main.py` on `values`."""
+    flags.DEFINE_enum(
+        "mode", "train", MODES, "What to do.", flag_values=values
+    )
+    flags.DEFINE_string(
+        "image_path",
+        "",
+        "predict: an image file or a folder of images.",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "output_dir",
+        "",
+        "predict: where results go. Default: WORKDIR/predictions.",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "checkpoint",
+        "best",
+        "evaluate, predict: 'best', 'latest' or the path of a checkpoint.",
+        flag_values=values,
+    )
+    for field in dataclasses.fields(Config):
+        if field.metadata.get("flag", True):
+            _define_field(values, field)
+
+
+_DEFINE = {
+    int: flags.DEFINE_integer,
+    float: flags.DEFINE_float,
+    bool: flags.DEFINE_boolean,
+    str: flags.DEFINE_string,
+}
+
+
+def _define_field(values: flags.FlagValues, field: dataclasses.Field) -> None:
+    """Defines the flag of one field."""
+    kind = typing.get_type_hints(Config)[field.name]
+    kinds = [part for part in typing.get_args(kind) if part is not type(None)]
+    help_text = field.metadata["help"]
+    if "choices" in field.metadata:
+        help_text += f" One of: {', '.join(field.metadata['choices'])}."
+    define = _DEFINE[kinds[0] if kinds else kind]
+    define(field.name, field.default, help_text, flag_values=values)
+
+
+def parse_flags(values: flags.FlagValues, argv: Sequence[str]) -> list[str]:
+    """Parses a command line.
+
+    Args:
+      values: Where the flags are defined.
+      argv: Command line, the program's name first.
+
+    Returns:
+      The names of the flags that were given.
+
+    Raises:
+      ConfigError: In one line, for an unknown flag, a value of the wrong
+        kind, a flagfile that cannot be read, or a stray argument.
+    """
+    try:
+        rest = values(list(argv))
+    except flags.Error as error:
+        message = " ".join(str(error).split()).removeprefix("ERROR:: ")
+        raise ConfigError(message) from error
+    if len(rest) > 1:
+        raise ConfigError(
+            f"'{rest[1]}' is not a flag; flags start with --, for example "
+            f"--{rest[1].lstrip('-')}"
+        )
+    return [name for name in values if values[name].present]
+
+
+def parse_command(argv: Sequence[str]) -> Command | str:
+    """Turns a command line into a `Command`.
+
+    Args:
+      argv: Command line, the program's name first.
+
+    Returns:
+      The command, or the help text when --help is given.
+
+    Raises:
+      ConfigError: In one line, if the command line cannot be read.
+    """
+    values = flags.FlagValues()
+    define_flags(values)
+    if {"--help", "-help", "-h", "--helpfull"} & set(argv[1:]):
+        return values.get_help()
+    present = parse_flags(values, argv)
+    fields = {
+        field.name: values[field.name].value
+        for field in dataclasses.fields(Config)
+        if field.metadata.get("flag", True)
+    }
+    return Command(
+        mode=values.mode,
+        config=Config(**fields),
+        given={name: fields[name] for name in present if name in fields},
+        image_path=values.image_path,
+        output_dir=values.output_dir,
+        checkpoint=values.checkpoint,
+    )
+
+
+def check_command(command: Command) -> None:
+    """Refuses a command that cannot run, before any work.
+
+    Raises:
+      ConfigError: Naming the flag, its value and a remedy.
+    """
+    if not command.config.workdir:
+        raise ConfigError(
+            "--workdir is missing: the folder for everything that a run "
+            "writes, for example --workdir=runs/first"
+        )
+    if command.mode == "predict" and not command.image_path:
+        raise ConfigError(
+            "--mode=predict needs --image_path: an image file or a folder"
+        )
+    # A flag that is not given comes from the workdir in a resumed run, so
+    # only combinations of what was given are looked at here.
+    validate(command.config)

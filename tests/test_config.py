@@ -1,0 +1,128 @@
+"""Tests of segnet/config.py and segnet/schedule.py."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+
+from segnet import config as config_lib
+from segnet.config import Config
+from segnet.errors import ConfigError
+from segnet.schedule import create_schedule
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"input_height": 100}, ["100x640", "multiples of 16", "96x640"]),
+        ({"input_width": 648}, ["320x648", "multiples of 16", "320x640"]),
+        ({"input_height": 8}, ["--input_height=8", "at least 16"]),
+        ({"epochs": 0}, ["--epochs=0", "at least 1"]),
+        ({"learning_rate": 0.0}, ["--learning_rate=0.0", "above 0"]),
+        ({"learning_rate": float("nan")}, ["--learning_rate=nan"]),
+        ({"learning_rate": float("inf")}, ["--learning_rate=inf"]),
+        ({"momentum": 1.0}, ["--momentum=1.0", "at most"]),
+        ({"loss": "nope"}, ["--loss=nope", "cross_entropy"]),
+        ({"encoder_weights": "a.h5", "init_from": "b"}, ["--init_from"]),
+        ({"resolution_schedule": "96x128"}, ["HxW[xBATCH]:EPOCHS"]),
+        ({"resolution_schedule": "0x128:2"}, ["HxW[xBATCH]:EPOCHS"]),
+        ({"resolution_schedule": "90x128:2"}, ["90x128", "96x128"]),
+        (
+            {"resolution_schedule": "96x128:5", "epochs": 5},
+            ["leaves no epoch", "--epochs=5"],
+        ),
+        ({"profile_steps": "5,2"}, ["--profile_steps=5,2"]),
+        ({"profile_steps": "x"}, ["FIRST,LAST"]),
+    ],
+)
+def test_validate_names_flag_value_and_remedy(changes, words):
+    with pytest.raises(ConfigError) as caught:
+        config_lib.validate(Config(**changes))
+    message = str(caught.value)
+    assert "\n" not in message
+    for word in words:
+        assert word in message
+
+
+def test_defaults_are_valid():
+    config_lib.validate(Config())
+
+
+def test_json_round_trip():
+    config = Config(epochs=3, class_names=("a", "b"), max_steps=7)
+    assert config_lib.from_json(config_lib.to_json(config), "x") == config
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"epoch": 3}', "{"])
+def test_damaged_json_is_one_clear_line(text):
+    with pytest.raises(ConfigError, match="some/config.json is not a config"):
+        config_lib.from_json(text, "some/config.json")
+
+
+def test_every_field_has_help():
+    for field in dataclasses.fields(Config):
+        assert field.metadata["help"]
+    assert json.loads(config_lib.to_json(Config()))["epochs"] == 125
+
+
+def test_encoder_batch_norm_is_on_unless_weights_are_given():
+    assert Config().uses_encoder_batch_norm
+    assert not Config(encoder_weights="x.h5").uses_encoder_batch_norm
+    assert not Config(init_from="x").uses_encoder_batch_norm
+    assert not Config(batch_norm_in_encoder=False).uses_encoder_batch_norm
+
+
+def test_contradictions_leave_out_what_may_change():
+    saved = Config(epochs=5, learning_rate=0.1)
+    given = {"epochs": 9, "learning_rate": 0.2, "seed": 0}
+    assert config_lib.contradictions(
+        saved, given, config_lib.CHANGEABLE_ON_RESUME
+    ) == {"learning_rate": 0.2}
+
+
+def test_schedule_counts_steps_by_hand():
+    # 50 images, 2 workers with 4: 6 steps an epoch (48 images).
+    schedule = create_schedule(Config(epochs=3, batch_size=4), 50, 2)
+    assert schedule.total_steps == 18
+    assert schedule.place(0) == (0, 0)
+    assert schedule.place(7) == (1, 1)
+    assert schedule.place(18) == (3, 0)
+    assert schedule.step_of_epoch(0.5) == 3
+
+
+def test_schedule_with_smaller_inputs_first_and_a_frozen_encoder():
+    config = Config(
+        epochs=10,
+        batch_size=4,
+        input_height=128,
+        input_width=256,
+        resolution_schedule="32x48x8:4,64x96:2",
+        freeze_encoder_epochs=2,
+        max_steps=47,
+    )
+    schedule = create_schedule(config, 50, 2)
+    seen = [
+        (s.height, s.batch_size, s.freeze_encoder, s.first_epoch, s.first_step)
+        for s in schedule.stages
+    ]
+    # 50 // 16 = 3 steps an epoch with batch 8, 50 // 8 = 6 with batch 4.
+    assert seen == [
+        (32, 8, True, 0, 0),
+        (32, 8, False, 2, 6),
+        (64, 4, False, 4, 12),
+        (128, 4, False, 6, 24),
+    ]
+    assert schedule.stages[-1].end_step == 48
+    assert schedule.total_steps == 47
+    assert schedule.stage_at(11).height == 32
+    assert schedule.stage_at(12).height == 64
+    assert schedule.place(12) == (4, 0)
+    assert schedule.step_of_epoch(5) == 18
+
+
+def test_schedule_never_has_an_epoch_without_steps():
+    assert create_schedule(Config(batch_size=4), 8, 2).total_steps == 125
+    with pytest.raises(ConfigError, match="--batch_size=3"):
+        create_schedule(Config(batch_size=4), 7, 2)
