@@ -1,0 +1,85 @@
+"""Shared fixtures: a tiny data set, converted once."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parents[1]
+CLASS_NAMES = ("ground", "wall", "disc")
+
+
+def draw_pair(rng: np.random.Generator, height: int, width: int):
+    """An image that a network learns in a few steps, and its label."""
+    label = np.zeros((height, width), np.uint8)
+    label[: rng.integers(height // 4, height // 2)] = 1
+    rows, columns = np.mgrid[:height, :width]
+    radius = rng.integers(height // 6, height // 4)
+    y, x = rng.integers(radius, [height - radius, width - radius])
+    label[(rows - y) ** 2 + (columns - x) ** 2 < radius**2] = 2
+    colours = np.array([[60, 150, 70], [90, 110, 210], [220, 90, 40]])
+    noise = rng.normal(0, 15, (height, width, 3))
+    image = np.clip(colours[label] + noise, 0, 255).astype(np.uint8)
+    label[:, 0] = 3  # Void.
+    return image, label
+
+
+def write_folders(folder: Path, split: str, sizes, seed: int) -> None:
+    """Writes images and annotations of a split."""
+    rng = np.random.default_rng(seed)
+    for name in ("images", "annotations"):
+        (folder / split / name).mkdir(parents=True, exist_ok=True)
+    for number, (height, width) in enumerate(sizes):
+        image, label = draw_pair(rng, height, width)
+        suffix = ("png", "bmp")[number % 2]
+        Image.fromarray(image).save(
+            folder / split / "images" / f"{number:03d}.{suffix}"
+        )
+        Image.fromarray(label).save(
+            folder / split / "annotations" / f"{number:03d}.png"
+        )
+
+
+def convert(folder: Path, split: str, output: Path) -> None:
+    """Converts a split as a user would."""
+    from tools import convert_to_tfrecord
+
+    status = convert_to_tfrecord.main(
+        [
+            "convert_to_tfrecord.py",
+            f"--images_dir={folder / split / 'images'}",
+            f"--annotations_dir={folder / split / 'annotations'}",
+            f"--output_dir={output}",
+            f"--split={split}",
+            "--num_classes=3",
+            f"--class_names={','.join(CLASS_NAMES)}",
+            "--void_labels=3",
+            "--num_shards=2",
+            "--num_workers=1",
+        ]
+    )
+    assert status == 0
+
+
+@pytest.fixture(scope="session")
+def folders(tmp_path_factory) -> Path:
+    """10 training and 5 evaluation pairs, of several sizes."""
+    folder = tmp_path_factory.mktemp("folders")
+    write_folders(folder, "train", [(32, 48)] * 8 + [(40, 72), (48, 40)], 0)
+    write_folders(folder, "val", [(32, 48), (40, 56), (33, 47)] + [(32, 48)] * 2, 1)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def data_dir(folders, tmp_path_factory) -> Path:
+    """The same, as shards."""
+    output = tmp_path_factory.mktemp("records")
+    for split in ("train", "val"):
+        convert(folders, split, output)
+    return output

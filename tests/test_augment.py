@@ -1,0 +1,112 @@
+"""Tests of segnet/augment.py."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from segnet import augment
+
+
+def _sample(height=36, width=52):
+    """An image whose red channel is 20 times its label."""
+    rng = np.random.default_rng(0)
+    label = np.kron(
+        rng.integers(0, 5, (height // 4, width // 4)), np.ones((4, 4))
+    ).astype(np.uint8)
+    image = np.stack([label * 20, label * 0 + 7, label * 0 + 99], -1)
+    return image.astype(np.uint8), label
+
+
+def _run(policy, seed, height=24, width=40, sample=None):
+    image, label = sample or _sample()
+    out = augment.augment(
+        tf.constant(image),
+        tf.constant(label),
+        tf.constant([1, seed], tf.int64),
+        height=height,
+        width=width,
+        policy=policy,
+    )
+    return [tensor.numpy() for tensor in out]
+
+
+@pytest.mark.parametrize("policy", ["none", "basic"])
+def test_shapes_and_types(policy):
+    image, label = _run(policy, 3)
+    assert image.shape == (24, 40, 3) and image.dtype == np.uint8
+    assert label.shape == (24, 40) and label.dtype == np.int32
+    assert set(np.unique(label)) <= set(range(5))
+
+
+def test_none_at_the_own_size_changes_nothing():
+    image, label = _sample()
+    out_image, out_label = _run("none", 3, 36, 52)
+    np.testing.assert_array_equal(out_image, image)
+    np.testing.assert_array_equal(out_label, label)
+
+
+def test_basic_is_a_function_of_the_seed():
+    first, again, other = (_run("basic", seed) for seed in (5, 5, 6))
+    np.testing.assert_array_equal(first[0], again[0])
+    np.testing.assert_array_equal(first[1], again[1])
+    assert np.any(first[0] != other[0])
+
+
+def test_basic_mirrors_about_half_of_the_samples():
+    # Left half class 1, right half class 2: no crop swaps the sides.
+    label = np.ones((16, 24), np.uint8)
+    label[:, 12:] = 2
+    sample = (np.zeros((16, 24, 3), np.uint8), label)
+    mirrored = sum(
+        int(_run("basic", seed, 16, 24, sample)[1][0, 0] == 2)
+        for seed in range(60)
+        if len(np.unique(_run("basic", seed, 16, 24, sample)[1])) == 2
+    )
+    assert 10 <= mirrored <= 50
+
+
+def test_basic_moves_image_and_label_together():
+    # Red is high exactly where the label is 1; colour changes keep order.
+    label = np.zeros((32, 48), np.uint8)
+    label[8:20, 10:30] = 1
+    image = np.repeat(label[..., None] * 200, 3, -1).astype(np.uint8)
+    for seed in range(20):
+        out_image, out_label = _run("basic", seed, 32, 48, (image, label))
+        inside = out_image[..., 0][out_label == 1].astype(float)
+        outside = out_image[..., 0][out_label == 0].astype(float)
+        if inside.size and outside.size:
+            # Interpolation blurs only the border.
+            assert np.median(inside) > np.median(outside) + 60
+
+
+def test_resize_image_to_half_is_the_mean_of_blocks():
+    rng = np.random.default_rng(1)
+    image = rng.integers(0, 256, (32, 48, 3), np.uint8)
+    out = augment.resize_image(tf.constant(image), 16, 24).numpy()
+    blocks = image.reshape(16, 2, 24, 2, 3).mean((1, 3))
+    np.testing.assert_allclose(out, blocks, atol=1e-4)
+
+
+def test_resize_image_agrees_with_pillow_when_enlarging():
+    rng = np.random.default_rng(1)
+    image = rng.integers(0, 256, (16, 24, 3), np.uint8)
+    out = augment.resize_image(tf.constant(image), 24, 40).numpy()
+    expected = Image.fromarray(image).resize((40, 24), Image.BILINEAR)
+    np.testing.assert_allclose(out, np.asarray(expected), atol=1.01)
+
+
+def test_resize_image_far_down_uses_every_pixel():
+    # Every eighth column is white: sampling alone would see all or nothing.
+    image = np.zeros((40, 64, 3), np.uint8)
+    image[:, ::8] = 240
+    out = augment.resize_image(tf.constant(image), 5, 8).numpy()
+    np.testing.assert_allclose(out, 30.0, atol=1e-3)
+
+
+def test_resize_label_takes_the_nearest_value():
+    label = np.array([[0, 255], [7, 3]], np.uint8)
+    out = augment.resize_label(tf.constant(label), 4, 6).numpy()
+    np.testing.assert_array_equal(out, np.kron(label, np.ones((2, 3))))

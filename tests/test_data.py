@@ -1,0 +1,215 @@
+"""Tests of segnet/data.py: order, sharding, caching, padding."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from segnet import data, records
+from segnet.config import Config
+from segnet.errors import ConfigError, DataError
+from segnet.schedule import create_schedule
+
+
+def _source(data_dir, split="train", cache=False):
+    manifest = records.read_manifest(str(data_dir), split)
+    return data.RecordSource(manifest, str(data_dir), cache=cache)
+
+
+def _train(source, *, rank=0, size=1, start=0, batch=2, seed=3, **changes):
+    config = Config(
+        epochs=3, batch_size=batch, input_height=32, input_width=48
+    )
+    schedule = create_schedule(config, source.num_records, size)
+    dataset = data.create_train_dataset(
+        source,
+        schedule.stages[0],
+        start_step=start,
+        end_step=schedule.total_steps,
+        **{"augment": "none", "seed": seed, **changes},
+        shard_index=rank,
+        shard_count=size,
+    )
+    return list(dataset.as_numpy_iterator())
+
+
+def _order(epoch, seed=3, num_records=10):
+    return [
+        int(
+            data.record_at(
+                tf.constant(place, tf.int64),
+                tf.constant(epoch, tf.int64),
+                seed,
+                num_records,
+            )
+        )
+        for place in range(num_records)
+    ]
+
+
+def test_every_epoch_is_another_permutation():
+    orders = [_order(epoch) for epoch in range(4)]
+    for order in orders:
+        assert sorted(order) == list(range(10))
+    assert len({tuple(order) for order in orders}) == 4
+    assert orders[1] == _order(1)
+    assert orders[1] != _order(1, seed=4)
+
+
+@pytest.mark.parametrize("num_records", [1, 2, 3, 7, 367])
+def test_the_order_is_a_permutation_of_any_number(num_records):
+    places = tf.range(num_records, dtype=tf.int64)
+    order = tf.map_fn(
+        lambda place: data.record_at(
+            place, tf.constant(5, tf.int64), 1, num_records
+        ),
+        places,
+    ).numpy()
+    assert sorted(order) == list(range(num_records))
+
+
+def test_neighbours_of_one_epoch_are_far_apart_in_another():
+    first, second = (np.array(_order(e, num_records=367)) for e in (0, 1))
+    assert abs(np.corrcoef(first, second)[0, 1]) < 0.2
+    assert abs(np.corrcoef(first, np.arange(367))[0, 1]) < 0.2
+    # A random permutation has about one fixed step of +1 in 367.
+    assert np.sum(np.diff(first) == 1) < 8
+
+
+def test_batches_are_the_records_in_order(data_dir):
+    source = _source(data_dir)
+    batches = _train(source)
+    assert len(batches) == 15
+    image, label = batches[0]
+    assert image.shape == (2, 32, 48, 3) and image.dtype == np.uint8
+    assert label.shape == (2, 32, 48) and label.dtype == np.int32
+    for step, (images, labels) in enumerate(batches[:8]):
+        for position in range(2):
+            epoch, place = divmod(step * 2 + position, 10)
+            index = _order(epoch)[place]
+            expected_image, expected_label = source(tf.constant(index))
+            if expected_label.shape == (32, 48):
+                np.testing.assert_array_equal(
+                    images[position], expected_image
+                )
+                np.testing.assert_array_equal(
+                    labels[position], expected_label
+                )
+
+
+@pytest.mark.parametrize("augment", ["none", "basic"])
+def test_starting_anywhere_gives_what_a_whole_run_gives(data_dir, augment):
+    source = _source(data_dir)
+    whole = _train(source, augment=augment)
+    for start in (1, 7):
+        part = _train(source, start=start, augment=augment)
+        assert len(part) == len(whole) - start
+        for ours, theirs in zip(part, whole[start:], strict=True):
+            np.testing.assert_array_equal(ours[0], theirs[0])
+            np.testing.assert_array_equal(ours[1], theirs[1])
+
+
+def test_workers_together_make_the_batches_of_one(data_dir):
+    source = _source(data_dir)
+    alone = _train(source, batch=4, augment="basic")
+    parts = [
+        _train(source, batch=2, rank=rank, size=2, augment="basic")
+        for rank in (0, 1)
+    ]
+    assert len(alone) == len(parts[0]) == len(parts[1])
+    for step, batch in enumerate(alone):
+        together = np.concatenate([parts[0][step][0], parts[1][step][0]])
+        np.testing.assert_array_equal(together, batch[0])
+
+
+def test_the_memory_cache_changes_nothing(data_dir):
+    plain, cached = _source(data_dir), _source(data_dir, cache=True)
+    assert cached.cache_bytes() == 4 * (8 * 32 * 48 + 40 * 72 + 48 * 40)
+    for ours, theirs in zip(
+        _train(cached, augment="basic"),
+        _train(plain, augment="basic"),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(ours[0], theirs[0])
+        np.testing.assert_array_equal(ours[1], theirs[1])
+
+
+def test_a_worker_that_does_not_exist_is_refused(data_dir):
+    with pytest.raises(ConfigError, match="worker 2 of 2"):
+        _train(_source(data_dir), rank=2, size=2)
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3, 5, 7])
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_evaluation_sees_every_image_once(data_dir, batch, size):
+    source = _source(data_dir, "val")
+    seen, counts = [], set()
+    for rank in range(size):
+        batches = list(
+            data.create_eval_dataset(
+                source,
+                height=32,
+                width=48,
+                batch_size=batch,
+                shard_index=rank,
+                shard_count=size,
+            ).as_numpy_iterator()
+        )
+        counts.add(len(batches))
+        for element in batches:
+            assert element["image"].shape == (batch, 32, 48, 3)
+            assert element["label"].shape == (batch, 40, 56)
+            padding = element["index"] < 0
+            assert np.all(element["label"][padding] == 255)
+            seen += list(element["index"][~padding])
+    assert sorted(seen) == list(range(5))
+    assert len(counts) == 1
+
+
+def test_evaluation_labels_keep_their_own_size(data_dir):
+    source = _source(data_dir, "val")
+    (batch,) = data.create_eval_dataset(
+        source, height=32, width=48, batch_size=5, shard_index=0, shard_count=1
+    ).as_numpy_iterator()
+    for index in range(5):
+        _, label = source(tf.constant(index))
+        height, width = batch["size"][index]
+        assert (height, width) == label.shape
+        np.testing.assert_array_equal(
+            batch["label"][index, :height, :width], label
+        )
+        assert np.all(batch["label"][index, height:] == 255)
+        assert np.all(batch["label"][index, :, width:] == 255)
+
+
+def test_a_damaged_record_names_the_shard(data_dir, tmp_path):
+    for file in data_dir.iterdir():
+        content = bytearray(file.read_bytes())
+        if file.name == "train-00001-of-00002.tfrecord":
+            content[len(content) // 2] ^= 0xFF
+        (tmp_path / file.name).write_bytes(content)
+    with pytest.raises(DataError, match="train-00001-of-00002.tfrecord"):
+        _source(tmp_path, cache=True)
+    source = _source(tmp_path)
+    with (
+        pytest.raises(DataError, match="train-00001-of-00002.tfrecord"),
+        source.explain_damage(),
+    ):
+        _train(source)
+
+
+def test_splits_with_other_classes_are_refused(data_dir):
+    manifest = records.read_manifest(str(data_dir), "val")
+    with pytest.raises(DataError, match="same --num_classes"):
+        data.check_classes(manifest, ("a", "b", "c"), str(data_dir))
+
+
+def test_synthetic_data_looks_like_the_real_one():
+    dataset = data.create_synthetic_dataset(
+        height=16, width=32, batch_size=3, num_classes=4, seed=0
+    )
+    image, label = next(iter(dataset))
+    assert image.shape == (3, 16, 32, 3) and image.dtype == tf.uint8
+    assert label.shape == (3, 16, 32) and label.dtype == tf.int32
+    assert int(tf.reduce_max(label)) == 3
