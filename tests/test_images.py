@@ -1,0 +1,319 @@
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+
+import numpy as np
+import picture_files as files
+import pytest
+from PIL import Image
+
+from segnet import images
+from segnet.errors import DataError
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write_file(data: bytes, name: str = "a.png"):
+        path = tmp_path / name
+        path.write_bytes(data)
+        return path
+
+    return write_file
+
+
+GREY = files.picture()[..., 0]
+RGB = files.picture(1)
+ALPHA = np.dstack([RGB, np.arange(960, dtype=np.uint8).reshape(24, 40)])
+PALETTE = Image.fromarray(RGB).quantize(7)
+GREY_16 = files.picture(2)[..., 0].astype(np.uint16) * 257 - 3
+RGB_16 = files.picture(3).astype(np.uint16) * 251 + 5
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (files.saved(GREY, "PNG"), np.stack([GREY] * 3, -1)),
+        (files.saved(GREY, "PNG", "LA"), np.stack([GREY] * 3, -1)),
+        (files.saved(RGB, "PNG"), RGB),
+        (files.saved(RGB, "BMP"), RGB),
+        (files.saved(ALPHA, "PNG"), RGB),
+        (
+            files.saved(np.asarray(PALETTE), "PNG"),
+            np.stack([np.asarray(PALETTE)] * 3, -1),
+        ),
+        (files.png16(GREY_16), np.stack([GREY_16 // 256] * 3, -1)),
+        (files.png16(RGB_16), RGB_16 // 256),
+        (files.with_chunk(files.saved(RGB, "PNG"), b"tRNS", bytes(6)), RGB),
+    ],
+    ids=str.split("grey grey+alpha rgb bmp rgba grey2 grey16 rgb16 trns"),
+)
+def test_every_colour_mode_becomes_rgb(write, data, expected):
+    path = write(data)
+    loaded = images.load_image(path)
+    assert loaded.dtype == np.uint8
+    np.testing.assert_array_equal(loaded, expected)
+    encoded = images.read_image(path)
+    np.testing.assert_array_equal(decoded(encoded.data), expected)
+    assert (encoded.height, encoded.width) == (24, 40)
+
+
+def decoded(data: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(data)))
+
+
+def test_palette_image_takes_the_colours(write):
+    buffer = io.BytesIO()
+    PALETTE.save(buffer, "PNG")
+    path = write(buffer.getvalue())
+    table = np.array(PALETTE.getpalette(), np.uint8).reshape(-1, 3)
+    expected = table[np.asarray(PALETTE)]
+    np.testing.assert_array_equal(images.load_image(path), expected)
+
+
+def test_cmyk_is_converted(write):
+    path = write(files.saved(RGB, "JPEG", "CMYK", quality=100), "a.jpg")
+    loaded = images.load_image(path)
+    assert np.abs(loaded.astype(int) - RGB).max() <= 12
+    encoded = images.read_image(path)
+    assert encoded.format == "png"
+    np.testing.assert_array_equal(decoded(encoded.data), loaded)
+
+
+# What undoes each EXIF orientation, from the standard's own words: where the
+# stored row 0 and column 0 lie in the picture as it is to be seen.
+UPRIGHT = {
+    1: lambda a: a,
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.swapaxes(0, 1),
+    6: lambda a: a[::-1].swapaxes(0, 1),
+    7: lambda a: a[::-1, ::-1].swapaxes(0, 1),
+    8: lambda a: a.swapaxes(0, 1)[::-1],
+}
+
+
+@pytest.mark.parametrize("value", UPRIGHT)
+def test_exif_rotation_is_applied_to_images_and_annotations(write, value):
+    exif = files.orientation(value)
+    jpeg = files.saved(RGB, "JPEG", exif=exif)
+    expected = UPRIGHT[value](decoded(jpeg))
+    path = write(jpeg, "a.jpg")
+    np.testing.assert_array_equal(images.load_image(path), expected)
+    encoded = images.read_image(path)
+    np.testing.assert_array_equal(decoded(encoded.data), expected)
+    assert (encoded.height, encoded.width) == expected.shape[:2]
+    assert (encoded.data == jpeg) == (value == 1)
+    label = files.labels()
+    path = write(files.saved(label, "PNG", exif=exif))
+    np.testing.assert_array_equal(
+        images.load_annotation(path), UPRIGHT[value](label)
+    )
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        (files.saved(RGB, "JPEG"), "a.jpg"),
+        (files.saved(RGB, "JPEG", progressive=True), "a.JPEG"),
+        (files.saved(RGB, "JPEG", exif=files.orientation(9)), "a.jpg"),
+        (files.saved(RGB, "PNG"), "a.png"),
+    ],
+    ids=["jpeg", "progressive", "orientation9", "png"],
+)
+def test_plain_files_pass_through_untouched(write, data, name):
+    encoded = images.read_image(write(data, name))
+    assert encoded.data == data
+    assert encoded.format == ("png" if name == "a.png" else "jpeg")
+    same_size = images.read_image(write(data, name), resize=(24, 40))
+    assert same_size.data == data
+
+
+def test_first_picture_of_a_two_picture_jpeg_passes_through(write):
+    buffer = io.BytesIO()
+    second = Image.fromarray(files.picture(9))
+    Image.fromarray(RGB).save(
+        buffer, "MPO", save_all=True, append_images=[second]
+    )
+    path = write(buffer.getvalue(), "a.jpg")
+    assert Image.open(buffer).format == "MPO"
+    encoded = images.read_image(path)
+    assert (encoded.format, encoded.data) == ("jpeg", buffer.getvalue())
+
+
+def test_resize_is_bilinear_with_antialiasing(write):
+    # Two halves, black and white, at half size: away from the border flat,
+    # and each column is what a triangle filter of width 4 gives.
+    array = np.zeros((4, 12, 3), np.uint8)
+    array[:, 6:] = 255
+    encoded = images.read_image(write(files.saved(array, "PNG")), (2, 6))
+    assert (encoded.height, encoded.width) == (2, 6)
+    assert (encoded.source_height, encoded.source_width) == (4, 12)
+    row = decoded(encoded.data)[0, :, 0]
+    # Weights 1 3 3 1 of 8 around each centre: 1/8 of white leaks across.
+    np.testing.assert_array_equal(row, [0, 0, 32, 223, 255, 255])
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "BMP"])
+@pytest.mark.parametrize("part", [0.3, 0.6, 0.97])
+def test_truncated_file_is_refused(write, kind, part):
+    data = files.saved(RGB, kind)
+    path = write(data[: int(len(data) * part)])
+    for read in (images.load_image, images.read_image):
+        with pytest.raises(DataError, match="damaged or incomplete") as caught:
+            read(path)
+        assert str(caught.value).startswith(f"{path}: ")
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", r"is empty \(0 bytes\)"),
+        (b"no image at all", "is not a JPEG, PNG or BMP image"),
+        (b"GIF89a" + bytes(40), "is not a JPEG, PNG or BMP image"),
+        (files.saved(RGB, "PNG")[:-12], "ends early"),
+        (files.saved(RGB, "PNG")[:-16] + b"no!!" + files.chunk(b"IEND", b""),
+         "wrong checksum at byte 33"),
+    ],
+    ids=["empty", "text", "gif", "no-end", "checksum"],
+)  # fmt: skip
+def test_what_is_no_image_is_refused_in_one_line(write, data, message):
+    path = write(data)
+    for read in (images.load_image, images.read_image, images.load_annotation):
+        with pytest.raises(DataError, match=message) as caught:
+            read(path)
+        assert str(caught.value).startswith(f"{path}: ")
+
+
+def test_missing_file_and_too_many_pixels(write, tmp_path, monkeypatch):
+    with pytest.raises(DataError, match="cannot be read: No such file"):
+        images.load_image(tmp_path / "none.png")
+    path = write(files.saved(RGB, "PNG"))
+    for limit in (24 * 40 - 1, 24 * 20 - 1):  # Pillow warns, Pillow raises
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
+        with pytest.raises(DataError, match=f"more than {limit} pixels"):
+            images.load_image(path)
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}])
+def test_checking_finds_what_decoding_finds(write, options):
+    """`read_image` does not reconstruct all of a JPEG it passes through."""
+    data = files.saved(RGB, "JPEG", quality=90, **options)
+    rng = np.random.default_rng(0)
+    variants = [data[:end] for end in range(len(data) - 60, len(data))]
+    for _ in range(200):
+        flipped = bytearray(data)
+        flipped[rng.integers(len(data))] ^= 1 << rng.integers(8)
+        variants.append(bytes(flipped))
+    verdicts = [
+        [is_good(read, write(variant, "a.jpg")) for variant in variants]
+        for read in (images.read_image, images.load_image)
+    ]
+    assert verdicts[0] == verdicts[1]
+    assert 20 < sum(verdicts[0]) < len(variants)
+
+
+def is_good(read, path) -> bool:
+    try:
+        read(path)
+    except DataError:
+        return False
+    return True
+
+
+LABEL = files.labels(5)
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.bmp"])
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L"])
+def test_label_is_the_blue_channel(write, mode, name):
+    array = {
+        "RGB": np.dstack([LABEL + 9, LABEL * 2, LABEL]),
+        "RGBA": np.dstack([LABEL + 9, LABEL * 2, LABEL, 255 - LABEL]),
+        "L": LABEL,
+    }[mode]
+    path = write(files.saved(array, name[2:].upper()), name)
+    loaded = images.load_annotation(path)
+    assert loaded.dtype == np.uint8
+    np.testing.assert_array_equal(loaded, LABEL)
+
+
+def test_grey_with_alpha_is_grey(write):
+    path = write(files.saved(LABEL, "PNG", "LA"))
+    np.testing.assert_array_equal(images.load_annotation(path), LABEL)
+
+
+def test_index_mode_reads_palette_and_grey(write):
+    image = Image.fromarray(LABEL).convert("P")
+    image.putpalette(bytes(range(200, 0, -1)) * 3)
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", bits=2)
+    path = write(buffer.getvalue())
+    np.testing.assert_array_equal(images.load_annotation(path, "index"), LABEL)
+    with pytest.raises(DataError, match="--annotation_mode=index"):
+        images.load_annotation(path)
+    grey = write(files.saved(LABEL, "PNG"), "b.png")
+    np.testing.assert_array_equal(images.load_annotation(grey, "index"), LABEL)
+    with pytest.raises(DataError, match="--annotation_mode=blue"):
+        images.load_annotation(write(files.blue_png(LABEL)), "index")
+    with pytest.raises(ValueError, match="'red'"):
+        images.load_annotation(path, "red")
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (files.png16(GREY_16), "16-bit annotation"),
+        (files.png16(RGB_16), "16-bit annotation"),
+        (files.saved(GREY, "PNG", "1"), "1-bit annotation"),
+        (files.saved(GREY, "BMP", "1"), "1-bit annotation"),
+        (files.saved(GREY, "JPEG"), "is a JPEG"),
+        (files.blue_png(LABEL)[:-20], "ends early"),
+    ],
+    ids=["grey16", "rgb16", "bit", "bitmap", "jpeg", "truncated"],
+)
+def test_annotation_whose_values_are_not_sure_is_refused(write, data, message):
+    with pytest.raises(DataError, match=message):
+        images.load_annotation(write(data))
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (24, 40), (33, 7)])
+def test_label_png_is_8_bit_grey_and_lossless(shape):
+    label = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    data = images.encode_label(label)
+    image = Image.open(io.BytesIO(data))
+    assert image.mode == "L"
+    assert data[24:26] == bytes([8, 0])  # bit depth, colour type
+    np.testing.assert_array_equal(np.asarray(image), label)
+    colour = np.dstack([label, 255 - label, label // 2])
+    data = images.encode_image_png(colour)
+    np.testing.assert_array_equal(decoded(data), colour)
+
+
+def test_only_uint8_of_the_right_rank_is_encoded():
+    with pytest.raises(ValueError, match="int64"):
+        images.encode_label(np.zeros((2, 3), np.int64))
+    with pytest.raises(ValueError, match=r"\(2, 3\)"):
+        images.encode_image_png(np.zeros((2, 3), np.uint8))
+
+
+def test_folder_is_listed_by_name_with_suffixes_of_any_case(tmp_path):
+    for name in ("b.JPG", "a.png", ".hidden.png", "Thumbs.db", "c.tif"):
+        (tmp_path / name).touch()
+    (tmp_path / "folder.png").mkdir()
+    names = [path.name for path in images.list_images(tmp_path)]
+    assert names == ["a.png", "b.JPG"]
+    with pytest.raises(DataError, match="no such folder"):
+        images.list_images(tmp_path / "none")
+
+
+def test_worker_modules_do_not_import_tensorflow():
+    code = (
+        "import sys, segnet.conversion, segnet.convert_flags; "
+        "sys.exit('tensorflow' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, env=None,
+                   cwd=files.ROOT)  # fmt: skip

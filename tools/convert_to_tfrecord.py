@@ -1,0 +1,308 @@
+"""Packs a folder of images and a folder of annotations into TFRecord shards.
+
+`python tools/convert_to_tfrecord.py --help` lists the flags. Also callable:
+`main(argv)` gives the exit status, `convert(settings)` the manifest.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+# The tool is started by its path, from any folder. Worker processes import
+# this file too, so nothing heavy may be imported here.
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+from segnet import conversion, convert_flags, pairs
+from segnet.convert_flags import Settings
+from segnet.errors import DataError, UserError
+
+if TYPE_CHECKING:
+    from segnet.manifest import Manifest
+
+__all__ = ["convert", "main", "verify"]
+
+_INTERRUPTED = 130
+_TERMINATED = 143
+
+
+class _Terminated(BaseException):
+    """SIGTERM came; not an Exception, so that nothing but `main` stops it."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the tool.
+
+    Args:
+      argv: The arguments, the program's name first; None takes the process's.
+
+    Returns:
+      The exit status: 0 done; 1 bad data or nothing could be written; 2 bad
+      flags; 130 interrupted; 143 terminated.
+    """
+    argv = list(sys.argv if argv is None else argv)
+    if {"--help", "-h", "-help", "--helpfull"} & set(argv[1:]):
+        print(convert_flags.help_text())
+        return 0
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        settings = convert_flags.parse_flags(argv)
+        with _termination_raised():
+            if settings.verify_only:
+                verify(settings)
+            else:
+                convert(settings)
+    except UserError as error:
+        print(f"convert_to_tfrecord: {error}", file=sys.stderr)
+        return error.exit_status
+    except KeyboardInterrupt:
+        print("convert_to_tfrecord: interrupted, nothing kept", file=sys.stderr)
+        return _INTERRUPTED
+    except _Terminated:
+        print("convert_to_tfrecord: terminated, nothing kept", file=sys.stderr)
+        return _TERMINATED
+    return 0
+
+
+def convert(settings: Settings) -> Manifest:
+    """Converts a split and prints what it holds.
+
+    Raises:
+      DataError: Folders, pairs or the output's state do not allow it; each
+        bad file has been printed.
+      RunError: The output cannot be written.
+    """
+    started = time.monotonic()
+    folders = _find(settings)
+    # TensorFlow takes seconds to import: not before the folders are known.
+    from segnet import shards
+
+    total_bytes = sum(pair.image.stat().st_size for pair in folders.pairs)
+    num_records = len(folders.pairs)
+    with shards.SplitWriter(
+        settings.output_dir,
+        settings.split,
+        num_records=num_records,
+        num_shards=settings.num_shards
+        or shards.default_num_shards(total_bytes, num_records),
+        overwrite=settings.overwrite,
+    ) as writer:
+        statistics, problems = _process(settings, folders, writer)
+        _report(settings, folders, problems)
+        manifest = writer.commit(
+            class_names=settings.class_names,
+            skipped=[_entry(problem) for problem in problems],
+            statistics=statistics.fields(),
+        )
+    _summarise(settings, manifest, time.monotonic() - started)
+    return manifest
+
+
+def verify(settings: Settings) -> None:
+    """Checks input folders and existing records; writes nothing.
+
+    Raises:
+      DataError: Something is wrong; each bad file has been printed.
+    """
+    num_pairs = None
+    if settings.images_dir:
+        folders = _find(settings)
+        _, problems = _process(settings, folders, None)
+        _report(settings, folders, problems)
+        bad = {pathlib.Path(problem.file).stem for problem in problems}
+        num_pairs = sum(pair.image.stem not in bad for pair in folders.pairs)
+        print(f"{num_pairs} pairs are good")
+    if not settings.output_dir:
+        return
+    from segnet import records
+
+    path = records.manifest_path(settings.output_dir, settings.split)
+    there = records.has_manifest(settings.output_dir, settings.split)
+    if num_pairs is not None and not there:
+        print(f"{path} is not there yet, no records to check")
+        return
+    manifest = records.verify_split(settings.output_dir, settings.split)
+    if num_pairs not in (None, manifest.num_records):
+        raise DataError(
+            f"{path}: has {manifest.num_records} records but the folders "
+            f"{num_pairs} good pairs; convert again with --overwrite"
+        )
+    print(f"{manifest.num_records} records are good: {path}")
+
+
+def _find(settings: Settings) -> pairs.Folders:
+    """Pairs the files and says what is left aside."""
+    folders = pairs.find_pairs(settings.images_dir, settings.annotations_dir)
+    if folders.ignored:
+        names = ", ".join(folders.ignored[:5])
+        more = ", ..." if len(folders.ignored) > 5 else ""
+        print(f"ignored {len(folders.ignored)} other files: {names}{more}")
+    dead = [x for x in settings.void_labels if x < settings.num_classes]
+    if dead:
+        print(
+            f"note: void label {dead[0]} is below --num_classes="
+            f"{settings.num_classes}, so this class will have no pixels"
+        )
+    return folders
+
+
+def _process(
+    settings: Settings, folders: pairs.Folders, writer: Any
+) -> tuple[Any, list[pairs.Problem]]:
+    """Converts all pairs; writes as long as the output can be of use."""
+    from segnet.manifest import Statistics
+
+    problems = list(folders.problems)
+    statistics = Statistics(settings.num_classes)
+    rules = conversion.Rules(
+        num_classes=settings.num_classes,
+        void_labels=settings.void_labels,
+        annotation_mode=settings.annotation_mode,
+        resize=settings.resize,
+        encode=writer is not None,
+    )
+    workers = max(1, min(settings.num_workers, len(folders.pairs)))
+    with contextlib.closing(
+        conversion.convert_pairs(folders.pairs, rules, workers)
+    ) as results:
+        every = zip(folders.pairs, results, strict=True)
+        for _, result in _progress(every, len(folders.pairs)):
+            if isinstance(result, tuple):
+                problems += result
+                continue
+            image = result.image
+            statistics.add(result.histogram, image.height, image.width)
+            # After an error only the search for more of them goes on.
+            if writer and (settings.skip_invalid or not problems):
+                writer.write(_encode(result))
+    return statistics, problems
+
+
+def _encode(result: conversion.Converted) -> bytes:
+    from segnet import records
+
+    return records.encode_record(
+        image=result.image.data,
+        image_format=result.image.format,
+        label=result.label,
+        height=result.image.height,
+        width=result.image.width,
+        filename=os.fsencode(result.filename),
+        source_id=os.fsencode(result.stem),
+    )
+
+
+def _report(
+    settings: Settings,
+    folders: pairs.Folders,
+    problems: Sequence[pairs.Problem],
+) -> None:
+    """Prints every problem; raises unless they are to be skipped."""
+    skip = settings.skip_invalid
+    for problem in problems:
+        print(f"{'skipped' if skip else 'error'}: {problem.message}",
+              file=sys.stderr)  # fmt: skip
+    bad = {problem.file for problem in problems}
+    good = any(
+        not {str(pair.image), str(pair.annotation)} & bad
+        for pair in folders.pairs
+    )
+    if problems and not skip:
+        raise DataError(
+            f"{len(problems)} errors (above), nothing was written; mend them "
+            "or give --skip_invalid to leave these files out"
+        )
+    if not good:
+        raise DataError(
+            f"no good pair in {settings.images_dir} and "
+            f"{settings.annotations_dir}, nothing was written"
+        )
+
+
+def _entry(problem: pairs.Problem) -> dict[str, str]:
+    """For the manifest: FOLDER/NAME, wherever the folders lie."""
+    name = "/".join(pathlib.Path(problem.file).parts[-2:])
+    reason = problem.message.removeprefix(f"{problem.file}: ")
+    return {"file": name, "reason": reason}
+
+
+def _progress(results: Iterable[Any], total: int) -> Iterator[Any]:
+    """A bar on a terminal, a line at each tenth elsewhere."""
+    if sys.stderr.isatty():
+        import tqdm
+
+        yield from tqdm.tqdm(results, total=total, unit="image", leave=False)
+        return
+    for done, result in enumerate(results, 1):
+        yield result
+        if done * 10 // total > (done - 1) * 10 // total:
+            print(f"{done} of {total} images", flush=True)
+
+
+def _summarise(settings: Settings, manifest: Manifest, seconds: float) -> None:
+    from segnet import records
+
+    size = sum(shard.bytes for shard in manifest.shards) / 1e6
+    labelled = sum(manifest.pixel_counts)
+    total = max(labelled + manifest.ignored_pixels, 1)
+    width = max(len("ignored"), *map(len, manifest.class_names))
+    print(f"{'class':{width}}   pixels   images")
+    for name, pixels, images in zip(
+        manifest.class_names,
+        manifest.pixel_counts,
+        manifest.present_images,
+        strict=True,
+    ):
+        print(f"{name:{width}} {pixels / total:8.2%} {images:8}")
+    print(f"{'ignored':{width}} {manifest.ignored_pixels / total:8.2%}")
+    print(
+        f"{manifest.split}: {manifest.num_records} images in "
+        f"{len(manifest.shards)} shards, {size:.1f} MB, {seconds:.1f} s: "
+        f"{settings.output_dir}"
+    )
+    if manifest.skipped:
+        print(f"left out: {len(manifest.skipped)} files, listed above")
+    missing = [
+        split
+        for split in ("train", "val")
+        if not records.has_manifest(settings.output_dir, split)
+    ]
+    if missing:
+        print(f"next: convert the other split with --split={missing[0]}")
+    else:
+        print(
+            f"next: python main.py --data_dir={settings.output_dir} "
+            "--workdir=run"
+        )
+
+
+@contextlib.contextmanager
+def _termination_raised() -> Iterator[None]:
+    """Lets SIGTERM unwind, so that temporary files are removed."""
+
+    def stop(number: int, frame: Any) -> None:
+        raise _Terminated
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+if __name__ == "__main__":
+    # Nothing here is for a GPU, which another process may be using.
+    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")
+    sys.exit(main())
