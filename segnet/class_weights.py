@@ -1,0 +1,142 @@
+"""Class weights for unbalanced classes: from label statistics or a file."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from segnet.errors import ConfigError
+
+__all__ = [
+    "median_frequency_weights",
+    "read_class_weights",
+    "resolve_class_weights",
+    "sqrt_median_frequency_weights",
+]
+
+
+def median_frequency_weights(
+    pixel_counts: Sequence[int], present_pixels: Sequence[int]
+) -> tuple[float, ...]:
+    """Weights median(f) / f(c) by frequency (Eigen & Fergus 2015, sec. 6.3.2).
+
+    f(c) is the number of pixels of class c divided by the pixels of the
+    images in which c is present; the median is over the classes present.
+
+    Args:
+      pixel_counts: For each class, its pixels.
+      present_pixels: For each class, all pixels of the images that have it.
+
+    Returns:
+      One weight for each class; 0 for a class that is never present, which
+      no pixel will be weighted with.
+
+    Raises:
+      ConfigError: If no class has a pixel.
+    """
+    counts = np.asarray(pixel_counts, np.float64)
+    present = counts > 0
+    if not np.any(present):
+        raise ConfigError(
+            "class weights by frequency need labelled pixels, and the "
+            "training split has none; use --class_weights=none"
+        )
+    frequency = counts[present] / np.asarray(present_pixels)[present]
+    weights = np.zeros_like(counts)
+    weights[present] = np.median(frequency) / frequency
+    return tuple(weights.tolist())
+
+
+def sqrt_median_frequency_weights(
+    pixel_counts: Sequence[int], present_pixels: Sequence[int]
+) -> tuple[float, ...]:
+    """Square roots of `median_frequency_weights`: a milder balance."""
+    weights = median_frequency_weights(pixel_counts, present_pixels)
+    return tuple(math.sqrt(weight) for weight in weights)
+
+
+def resolve_class_weights(
+    choice: str, pixel_counts: Sequence[int], present_pixels: Sequence[int]
+) -> tuple[float, ...] | None:
+    """Turns the value of `--class_weights` into numbers.
+
+    Args:
+      choice: `none`, `median_frequency`, `sqrt_median_frequency` or the path
+        of a file for `read_class_weights`.
+      pixel_counts: See `median_frequency_weights`.
+      present_pixels: See `median_frequency_weights`.
+
+    Returns:
+      One weight for each class, or None for `none`.
+
+    Raises:
+      ConfigError: If there are no such weights.
+    """
+    if choice == "none":
+        return None
+    if choice == "median_frequency":
+        return median_frequency_weights(pixel_counts, present_pixels)
+    if choice == "sqrt_median_frequency":
+        return sqrt_median_frequency_weights(pixel_counts, present_pixels)
+    return read_class_weights(choice, len(pixel_counts))
+
+
+def read_class_weights(path: str, num_classes: int) -> tuple[float, ...]:
+    """Reads a file of class weights.
+
+    Args:
+      path: A JSON list, or text with numbers between spaces, commas or lines.
+      num_classes: How many there must be, in the order of the class ids.
+
+    Raises:
+      ConfigError: If the file cannot be read or has other content.
+    """
+    try:
+        with tf.io.gfile.GFile(path) as file:
+            text = file.read().strip()
+    except (tf.errors.OpError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"--class_weights={path} is neither none, median_frequency nor "
+            "sqrt_median_frequency, nor a file of numbers that can be read"
+        ) from error
+    try:
+        values = (
+            json.loads(text)
+            if text.startswith(("[", "{"))
+            else text.replace(",", " ").split()
+        )
+    except json.JSONDecodeError as error:
+        raise ConfigError(
+            f"--class_weights={path} is not valid JSON: {error}"
+        ) from error
+    return _check_weights(values, num_classes, f"--class_weights={path}")
+
+
+def _check_weights(
+    values: Sequence[float | str], num_classes: int, where: str
+) -> tuple[float, ...]:
+    """Converts and checks weights; `where` begins the message."""
+    if isinstance(values, dict) or len(values) != num_classes:
+        raise ConfigError(
+            f"{where}: need a list of {num_classes} numbers, one for each "
+            f"class, found {len(values)}"
+        )
+    weights = []
+    for index, value in enumerate(values):
+        try:
+            weight = math.nan if isinstance(value, bool) else float(value)
+        except (TypeError, ValueError):
+            weight = math.nan
+        if not (math.isfinite(weight) and weight >= 0.0):
+            raise ConfigError(
+                f"{where}: the weight of class {index} is {value!r}; it must "
+                "be a number that is not negative"
+            )
+        weights.append(weight)
+    if not any(weights):
+        raise ConfigError(f"{where}: all weights are 0; one must be above")
+    return tuple(weights)

@@ -1,0 +1,218 @@
+"""Confusion matrix, and the scores that are derived from it.
+
+Counts are added up over all images (and workers) and divided once, at the
+end: a mean of per-image scores would be another number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+__all__ = [
+    "confusion_matrix",
+    "format_confusion",
+    "format_table",
+    "summarize",
+]
+
+_COLUMNS = (
+    ("IoU", "iou"),
+    ("accuracy", "accuracy"),
+    ("precision", "precision"),
+    ("F1", "f1"),
+    ("boundary F1", "boundary_f1"),
+)
+_MEANS = (
+    ("mean IoU", "mean_iou"),
+    ("mean class accuracy", "mean_class_accuracy"),
+    ("pixel accuracy", "pixel_accuracy"),
+    ("frequency-weighted IoU", "frequency_weighted_iou"),
+    ("boundary F1", "boundary_f1"),
+)
+
+
+def confusion_matrix(
+    labels: np.ndarray, predictions: np.ndarray, num_classes: int
+) -> np.ndarray:
+    """Counts pixels by true and predicted class.
+
+    Args:
+      labels: Integers of any shape, for example `[height, width]`. Pixels
+        outside `0..num_classes - 1`, 255 above all, are left out.
+      predictions: Class ids, of the same shape.
+      num_classes: Number of classes.
+
+    Returns:
+      int64 `[num_classes, num_classes]`: rows truth, columns prediction.
+
+    Raises:
+      ValueError: If the shapes differ, or where the label is valid a
+        prediction is no class id.
+    """
+    labels, predictions = np.asarray(labels), np.asarray(predictions)
+    if labels.shape != predictions.shape:
+        raise ValueError(
+            f"labels have shape {labels.shape}, predictions "
+            f"{predictions.shape}; they must be equal"
+        )
+    valid = (labels >= 0) & (labels < num_classes)
+    outside = valid & ((predictions < 0) | (predictions >= num_classes))
+    if np.any(outside):
+        raise ValueError(
+            f"prediction {predictions[outside][0]} is no class id; they are "
+            f"0 to {num_classes - 1}"
+        )
+    cells = labels.astype(np.intp) * num_classes + predictions
+    # Left-out pixels go to a cell of their own, which is then dropped: much
+    # faster than selecting the others.
+    cells = np.where(valid, cells, num_classes**2)
+    counts = np.bincount(cells.ravel(), minlength=num_classes**2 + 1)[:-1]
+    return counts.reshape(num_classes, num_classes).astype(np.int64)
+
+
+def summarize(
+    confusion: np.ndarray, class_names: Sequence[str]
+) -> dict[str, Any]:
+    """Derives all scores from the confusion matrix of a split.
+
+    A score without anything to divide by is None (null in JSON), never NaN,
+    and is left out of means. So a class absent from truth and prediction
+    counts nowhere; one that is only predicted has IoU, F1 and precision 0,
+    which lowers `mean_iou`, and no accuracy, so `mean_class_accuracy` does
+    not know of it.
+
+    Args:
+      confusion: `[classes, classes]`, rows truth, columns prediction.
+      class_names: One for each class.
+
+    Returns:
+      `pixels` (scored), `pixel_accuracy`, `mean_class_accuracy`, `mean_iou`,
+      `frequency_weighted_iou` (by pixels of the truth) and `per_class`: for
+      each name `iou`, `accuracy` (recall), `precision`, `f1`, `pixels` (of
+      the truth). Scores are Python floats in 0..1, or None.
+
+    Raises:
+      ValueError: If the matrix does not fit the names.
+    """
+    confusion = np.asarray(confusion)
+    if confusion.shape != (len(class_names), len(class_names)):
+        raise ValueError(
+            f"the confusion matrix has shape {confusion.shape}, but there "
+            f"are {len(class_names)} class names"
+        )
+    hits = np.diagonal(confusion)
+    truth, predicted = confusion.sum(1), confusion.sum(0)
+    pixels = truth.sum()
+    iou = _ratios(hits, truth + predicted - hits)
+    accuracy = _ratios(hits, truth)
+    scores = {
+        "iou": iou,
+        "accuracy": accuracy,
+        "precision": _ratios(hits, predicted),
+        "f1": _ratios(2 * hits, truth + predicted),
+    }
+    weighted = sum(
+        count * (score or 0.0) for count, score in zip(truth, iou, strict=True)
+    )
+    return {
+        "pixels": int(pixels),
+        "pixel_accuracy": _ratio(hits.sum(), pixels),
+        "mean_class_accuracy": _mean(accuracy),
+        "mean_iou": _mean(iou),
+        "frequency_weighted_iou": _ratio(weighted, pixels),
+        "per_class": {
+            name: {
+                **{key: values[index] for key, values in scores.items()},
+                "pixels": int(truth[index]),
+            }
+            for index, name in enumerate(class_names)
+        },
+    }
+
+
+def _ratio(numerator: float, denominator: float) -> float | None:
+    """Divides; None for a denominator of 0."""
+    return float(numerator) / float(denominator) if denominator else None
+
+
+def _ratios(
+    numerators: np.ndarray, denominators: np.ndarray
+) -> list[float | None]:
+    """Divides one by one; see `_ratio`."""
+    return list(map(_ratio, numerators, denominators))
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    """Mean of the values that are not None; None if there is none."""
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
+
+
+def format_table(summary: dict[str, Any]) -> str:
+    """Lays out a summary for people.
+
+    Args:
+      summary: As from `summarize`; `boundary_f1`, of the split and of the
+        classes, is shown where it is there.
+
+    Returns:
+      Lines of equal columns: the classes (in percent), then the means.
+    """
+    per_class = summary["per_class"]
+    columns = [
+        (title, key)
+        for title, key in _COLUMNS
+        if any(key in row for row in per_class.values())
+    ]
+    rows = [["class", *(title for title, _ in columns), "pixels"]]
+    for name, row in per_class.items():
+        scores = [_percent(row.get(key)) for _, key in columns]
+        rows.append([name, *scores, str(row["pixels"])])
+    lines = _align(rows)
+    means = [
+        [title, _percent(summary[key])]
+        for title, key in _MEANS
+        if key in summary
+    ]
+    means.append(["pixels", str(summary["pixels"])])
+    return "\n".join([*lines, "-" * len(lines[0]), *_align(means)])
+
+
+def format_confusion(confusion: np.ndarray, class_names: Sequence[str]) -> str:
+    """Lays out a confusion matrix: what became of each class's pixels.
+
+    Args:
+      confusion: `[classes, classes]`, rows truth, columns prediction.
+      class_names: One for each class.
+
+    Returns:
+      Lines of equal columns; entries are percent of the row, classes without
+      a pixel in the truth have dashes.
+    """
+    rows = [["truth \\ predicted", *class_names]]
+    for name, counts in zip(class_names, np.asarray(confusion), strict=True):
+        shares = _ratios(counts, np.full_like(counts, counts.sum()))
+        rows.append([name, *(_percent(share) for share in shares)])
+    return "\n".join(_align(rows))
+
+
+def _percent(value: float | None) -> str:
+    """A score as people read it."""
+    return "-" if value is None else f"{100.0 * value:.2f}"
+
+
+def _align(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Pads the cells of each column; the first to the left, others right."""
+    widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.rjust(width) if column else cell.ljust(width)
+            for column, (cell, width) in enumerate(
+                zip(row, widths, strict=True)
+            )
+        )
+        for row in rows
+    ]
