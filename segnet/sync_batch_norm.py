@@ -1,0 +1,77 @@
+"""Batch norm over the batches of all workers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+__all__ = ["SyncBatchNormalization"]
+
+
+class SyncBatchNormalization(tf.keras.layers.BatchNormalization):
+    """Batch norm whose moments are those of the batches of all workers.
+
+    N workers with batches of B images train like one worker with N * B. The
+    weights, and what happens outside training, are the base class's.
+    """
+
+    def __init__(
+        self, reduce_sum: Callable[[tf.Tensor, str], tf.Tensor], **kwargs: Any
+    ) -> None:
+        """Creates a layer.
+
+        Args:
+          reduce_sum: (tensor, name) -> its sum over the workers;
+            differentiable.
+          **kwargs: Of `tf.keras.layers.BatchNormalization`; the normalised
+            axis is the last one.
+        """
+        super().__init__(**kwargs)
+        self._reduce_sum = reduce_sum
+
+    def call(
+        self, inputs: tf.Tensor, training: bool | tf.Tensor | None = None
+    ) -> tf.Tensor:
+        """Normalises; only with `training=True` over all workers.
+
+        Args:
+          inputs: `[batch, height, width, channels]`, any float.
+          training: Whether to use the moments of the batches.
+
+        Returns:
+          Same shape and dtype.
+        """
+        if training is not True or not self.trainable:
+            return super().call(inputs, training=training)
+        # 16-bit floats are too coarse to sum up in.
+        values = tf.cast(inputs, tf.float32)
+        mean, variance = self._moments_of_all(values)
+        outputs = tf.nn.batch_normalization(
+            values, mean, variance, self.beta, self.gamma, self.epsilon
+        )
+        return tf.cast(outputs, inputs.dtype)
+
+    def _moments_of_all(self, values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Mean and variance `[channels]` over all; updates the averages."""
+        axes = list(range(values.shape.rank - 1))
+        mean, variance = tf.nn.moments(values, axes)
+        count = tf.cast(tf.reduce_prod(tf.shape(values)[:-1]), tf.float32)
+        # One reduction a layer: sum, sum of squares and count.
+        sums = tf.concat(
+            [mean * count, (variance + mean**2) * count, [count]], 0
+        )
+        sums = self._reduce_sum(sums, f"{self.name}_moments")
+        count = sums[-1]
+        mean, mean_square = tf.split(sums[:-1] / count, 2)
+        variance = tf.maximum(mean_square - mean**2, 0.0)
+        # The average is of the unbiased estimate, as in the fused kernel.
+        unbiased = variance * count / tf.maximum(count - 1.0, 1.0)
+        for average, value in (
+            (self.moving_mean, mean),
+            (self.moving_variance, unbiased),
+        ):
+            value = tf.stop_gradient(value)
+            average.assign_sub((average - value) * (1.0 - self.momentum))
+        return mean, variance
