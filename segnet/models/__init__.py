@@ -1,0 +1,14 @@
+"""The networks and the files that their weights can come from."""
+
+from __future__ import annotations
+
+from segnet.models.factory import ARCHITECTURES, create_model, size_multiple
+from segnet.models.weights import load_keras_weights, load_vgg16_weights
+
+__all__ = [
+    "ARCHITECTURES",
+    "create_model",
+    "load_keras_weights",
+    "load_vgg16_weights",
+    "size_multiple",
+]

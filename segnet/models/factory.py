@@ -1,0 +1,91 @@
+"""Builds a network by its name."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from segnet.errors import ConfigError
+from segnet.models import segnet, vgg_segnet
+from segnet.models.blocks import POOL_STRIDE, VGG16_BLOCKS, Builder
+
+__all__ = ["ARCHITECTURES", "create_model", "size_multiple"]
+
+_POOLINGS = {
+    "vgg_segnet": len(vgg_segnet.ENCODER_BLOCKS),
+    "segnet": len(VGG16_BLOCKS),
+}
+ARCHITECTURES = tuple(_POOLINGS)
+
+
+def size_multiple(architecture: str) -> int:
+    """What height and width of the input must be multiples of, pixels.
+
+    Raises:
+      ConfigError: If there is no such architecture.
+    """
+    if architecture not in _POOLINGS:
+        raise ConfigError(
+            f"--architecture={architecture} is not known; use one of "
+            f"{', '.join(ARCHITECTURES)}"
+        )
+    return POOL_STRIDE ** _POOLINGS[architecture]
+
+
+def create_model(
+    architecture: str,
+    num_classes: int,
+    *,
+    input_shape: tuple[int | None, int | None] = (None, None),
+    batch_norm_in_encoder: bool = False,
+    dropout: float = 0.0,
+    batch_norm_momentum: float = 0.99,
+    width_multiplier: float = 1.0,
+    folded_upsampling: bool = True,
+) -> tf.keras.Model:
+    """Builds a network with random weights, of the Keras policy's dtypes.
+
+    The initial kernels are He-normal (arXiv 1502.01852, equation 10).
+
+    Args:
+      architecture: One of `ARCHITECTURES`.
+      num_classes: At least 1.
+      input_shape: (height, width) in pixels, or None for any multiple of
+        `size_multiple(architecture)`.
+      batch_norm_in_encoder: Whether the encoder of `vgg_segnet` has batch
+        norm. That of `segnet` always has it.
+      dropout: Rate of the dropout after the deep layers; 0: no dropout.
+      batch_norm_momentum: Of batch norm's averages, in [0, 1).
+      width_multiplier: Factor on the numbers of channels, for small networks
+        of the same layers.
+      folded_upsampling: Whether `vgg_segnet` computes its upsampling and
+        convolution as one (faster, equal up to rounding).
+
+    Returns:
+      Model of uint8 RGB `[batch, height, width, 3]` to float32 logits
+      `[batch, height, width, num_classes]`.
+
+    Raises:
+      ConfigError: If the architecture is not known, or the size or the number
+        of classes does not suit it.
+    """
+    multiple = size_multiple(architecture)
+    if any(size is not None and size % multiple for size in input_shape):
+        raise ConfigError(
+            f"input size {input_shape[0]}x{input_shape[1]} (height x width) "
+            f"does not suit {architecture}: use multiples of {multiple}"
+        )
+    if num_classes < 1:
+        raise ConfigError(f"{num_classes} classes; give at least 1")
+    images = tf.keras.Input((*input_shape, 3), dtype=tf.uint8, name="images")
+    builder = Builder(batch_norm_momentum, dropout, width_multiplier)
+    if architecture == "segnet":
+        logits = segnet.build(images, num_classes, builder)
+    else:
+        logits = vgg_segnet.build(
+            images,
+            num_classes,
+            builder,
+            batch_norm_in_encoder=batch_norm_in_encoder,
+            folded_upsampling=folded_upsampling,
+        )
+    return tf.keras.Model(images, logits, name=architecture)
