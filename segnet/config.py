@@ -9,29 +9,32 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import re
 from typing import Any
 
 from segnet.errors import ConfigError
+from segnet.values import (
+    check_size,
+    parse_profile_steps,
+    parse_resolutions,
+)
 
 __all__ = [
     "CHANGEABLE_ON_RESUME",
     "Config",
     "contradictions",
     "from_json",
-    "parse_resolutions",
     "to_json",
     "validate",
 ]
 
 # A training run that is resumed may change these and stays the same run: how
 # long it is, what it logs, where its data lies and which device computes.
-CHANGEABLE_ON_RESUME = frozenset(
-    "data_dir train_split eval_split workdir device epochs max_steps cache "
-    "log_every_steps evaluate_every_epochs checkpoint_every_steps "
-    "keep_checkpoints early_stopping_epochs elastic run_eagerly "
-    "profile_steps class_names".split()
-)
+CHANGEABLE_ON_RESUME = frozenset({
+    "cache", "checkpoint_every_steps", "class_names", "data_dir", "device",
+    "early_stopping_epochs", "elastic", "epochs", "eval_split",
+    "evaluate_every_epochs", "keep_checkpoints", "log_every_steps",
+    "max_steps", "profile_steps", "run_eagerly", "train_split", "workdir",
+})  # fmt: skip
 
 
 def _field(default: Any, help_text: str, **rule: Any) -> Any:
@@ -57,7 +60,7 @@ class Config:
     workdir: str = _field("", "Folder for everything that a run writes.")
 
     architecture: str = _field(
-        "vgg_segnet", "Network.", choices=("vgg_segnet",)
+        "vgg_segnet", "Network.", choices=("vgg_segnet", "segnet")
     )
     input_height: int = _field(
         320, "Height of the network's input, pixels.", minimum=16
@@ -135,12 +138,20 @@ class Config:
     )
 
     loss: str = _field(
-        "cross_entropy", "Training loss.", choices=("cross_entropy",)
+        "cross_entropy",
+        "Training loss.",
+        choices=tuple(
+            "cross_entropy dice cross_entropy_dice focal lovasz_softmax".split()
+        ),
     )
     class_weights: str = _field(
         "none",
-        "Weights of the classes in the loss, from the training manifest.",
-        choices=("none", "median_frequency"),
+        "Weights of the classes in the loss: none, median_frequency or "
+        "sqrt_median_frequency (from the training manifest), or a FILE with "
+        "one number a class.",
+    )
+    label_smoothing: float = _field(
+        0.0, "Label smoothing of the cross-entropy.", minimum=0.0, maximum=0.9
     )
     augment: str = _field(
         "none",
@@ -205,10 +216,10 @@ def validate(config: Config) -> None:
     """
     for field in dataclasses.fields(config):
         _check_rule(field, getattr(config, field.name))
-    _check_size(config.architecture, config.input_height, config.input_width)
+    check_size(config.architecture, config.input_height, config.input_width)
     scheduled = parse_resolutions(config.resolution_schedule)
     for height, width, _, _ in scheduled:
-        _check_size(config.architecture, height, width)
+        check_size(config.architecture, height, width)
     if sum(epochs for *_, epochs in scheduled) >= config.epochs and scheduled:
         raise ConfigError(
             f"--resolution_schedule={config.resolution_schedule} leaves no "
@@ -219,10 +230,6 @@ def validate(config: Config) -> None:
             "--encoder_weights and --init_from are both given; use "
             "--encoder_weights for VGG16 weights or --init_from for a whole "
             "network, not both"
-        )
-    if not math.isfinite(config.learning_rate):
-        raise ConfigError(
-            f"--learning_rate={config.learning_rate} is not a finite number"
         )
     parse_profile_steps(config.profile_steps)
 
@@ -237,76 +244,14 @@ def _check_rule(field: dataclasses.Field, value: Any) -> None:
         raise ConfigError(
             f"{flag} is not known; use one of {', '.join(rule['choices'])}"
         )
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ConfigError(f"{flag} is not a finite number")
     if "above" in rule and not value > rule["above"]:
         raise ConfigError(f"{flag} must be above {rule['above']}")
     if "minimum" in rule and not value >= rule["minimum"]:
         raise ConfigError(f"{flag} must be at least {rule['minimum']}")
     if "maximum" in rule and not value <= rule["maximum"]:
         raise ConfigError(f"{flag} must be at most {rule['maximum']}")
-
-
-# Height and width must be a multiple of 2 to the number of poolings.
-_SIZE_MULTIPLE = {"vgg_segnet": 16, "segnet": 32}
-
-
-def _check_size(architecture: str, height: int, width: int) -> None:
-    """Checks that the poolings divide the size without remainder."""
-    multiple = _SIZE_MULTIPLE[architecture]
-    if height % multiple == 0 and width % multiple == 0:
-        return
-    near = "x".join(
-        str(max(1, round(size / multiple)) * multiple)
-        for size in (height, width)
-    )
-    raise ConfigError(
-        f"input size {height}x{width} (height x width) does not suit "
-        f"{architecture}: both must be multiples of {multiple}; the nearest "
-        f"is {near} (--input_height, --input_width)"
-    )
-
-
-def parse_resolutions(text: str) -> list[tuple[int, int, int | None, int]]:
-    """Parses `--resolution_schedule`.
-
-    Args:
-      text: `HxW[xBATCH]:EPOCHS,...` or empty.
-
-    Returns:
-      (height, width, batch size or None, epochs) of each stage, in order.
-
-    Raises:
-      ConfigError: If the text does not have this form.
-    """
-    stages = []
-    for part in filter(None, text.split(",")):
-        match = re.fullmatch(r"(\d+)x(\d+)(?:x(\d+))?:(\d+)", part.strip())
-        if not match or "0" in match.groups():
-            raise ConfigError(
-                f"--resolution_schedule={text}: '{part}' is not "
-                "HxW[xBATCH]:EPOCHS, for example 96x128x8:20"
-            )
-        height, width, batch, epochs = match.groups()
-        stages.append(
-            (int(height), int(width), int(batch) if batch else None,
-             int(epochs))
-        )  # fmt: skip
-    return stages
-
-
-def parse_profile_steps(text: str) -> tuple[int, int] | None:
-    """Parses `--profile_steps=FIRST,LAST`; None when empty.
-
-    Raises:
-      ConfigError: If it is not two rising step numbers.
-    """
-    if not text:
-        return None
-    match = re.fullmatch(r"(\d+),(\d+)", text)
-    if not match or int(match[1]) > int(match[2]):
-        raise ConfigError(
-            f"--profile_steps={text} is not FIRST,LAST, for example 10,15"
-        )
-    return int(match[1]), int(match[2])
 
 
 def contradictions(

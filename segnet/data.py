@@ -2,26 +2,23 @@
 
 The trainer's order is computed, not stored: the record at any place of any
 epoch is a function of (seed, epoch, place), so a run can start anywhere and
-workers need not talk to each other to take disjoint records. Records are
-read by their offset, which the manifest holds.
+workers need not talk to each other to take disjoint records.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import math
 
 import numpy as np
 import tensorflow as tf
 
 from segnet import augment as augment_lib
-from segnet import records
 from segnet.constants import IGNORE_LABEL
-from segnet.errors import ConfigError, DataError
+from segnet.errors import ConfigError
 from segnet.schedule import Stage
+from segnet.sources import RecordSource
 
 __all__ = [
-    "RecordSource",
     "create_eval_dataset",
     "create_synthetic_dataset",
     "create_train_dataset",
@@ -50,93 +47,6 @@ def record_at(
     )
 
 
-class RecordSource:
-    """Random access to the decoded records of a split, in the tf.data graph."""
-
-    def __init__(
-        self, manifest: records.Manifest, data_dir: str, *, cache: bool
-    ) -> None:
-        """Opens a split.
-
-        Args:
-          manifest: Of the split, checked.
-          data_dir: Folder of its shards.
-          cache: Whether to decode all of it now and keep it in memory.
-
-        Raises:
-          DataError: If a record is damaged (only when `cache` is set).
-        """
-        self.manifest = manifest
-        self.data_dir = data_dir
-        self.num_records = manifest.num_records
-        shard_of, offsets = [], []
-        for number, shard in enumerate(manifest.shards):
-            shard_of += [number] * shard.records
-            offsets += shard.offsets
-        self._paths = tf.constant(manifest.paths(data_dir))
-        self._shard_of = tf.constant(shard_of, tf.int32)
-        self._offsets = tf.constant(offsets, tf.int64)
-        # Read from the files until all of it is in memory.
-        self._cached = None
-        if cache:
-            self._cached = self._decode_all()
-
-    def __call__(self, index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Reads one record.
-
-        Args:
-          index: int64 scalar.
-
-        Returns:
-          Image uint8 `[height, width, 3]` and label uint8 `[height, width]`.
-        """
-        if self._cached is not None:
-            return self._from_memory(index)
-        path = self._paths[self._shard_of[index]]
-        serialized = records.read_record(path, self._offsets[index])
-        return records.decode_record(serialized)
-
-    def cache_bytes(self) -> int:
-        """Bytes that the decoded split takes in memory."""
-        return sum(4 * h * w * count for h, w, count in self.manifest.sizes)
-
-    def _decode_all(self) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Decodes the split into one buffer: (bytes, starts, sizes)."""
-        buffer = np.empty([self.cache_bytes()], np.uint8)
-        starts = np.zeros([self.num_records + 1], np.int64)
-        sizes = np.zeros([self.num_records, 2], np.int32)
-        dataset = tf.data.Dataset.range(self.num_records).map(
-            self, num_parallel_calls=tf.data.AUTOTUNE
-        )
-        with self.explain_damage():
-            for index, (image, label) in enumerate(
-                dataset.as_numpy_iterator()
-            ):
-                flat = np.concatenate([image.ravel(), label.ravel()])
-                end = starts[index] + flat.size
-                buffer[starts[index] : end] = flat
-                starts[index + 1] = end
-                sizes[index] = label.shape
-        return tf.constant(buffer), tf.constant(starts), tf.constant(sizes)
-
-    def _from_memory(self, index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Cuts one record out of the buffer."""
-        buffer, starts, sizes = self._cached
-        height, width = sizes[index, 0], sizes[index, 1]
-        middle = starts[index] + 3 * tf.cast(height * width, tf.int64)
-        image = tf.reshape(
-            buffer[starts[index] : middle], [height, width, 3]
-        )
-        label = tf.reshape(
-            buffer[middle : starts[index + 1]], [height, width]
-        )
-        return image, label
-
-    def explain_damage(self) -> records.ExplainDamage:
-        """A context that turns a read error into one that names the file."""
-        return records.ExplainDamage(self.manifest, self.data_dir)
-
-
 def create_train_dataset(
     source: RecordSource,
     stage: Stage,
@@ -153,8 +63,8 @@ def create_train_dataset(
     Args:
       source: Records of the training split.
       stage: Input size, batch size and place in the run.
-      start_step: First step to give, of the whole run.
-      end_step: Step at which to end.
+      start_step: Place in the run's schedule of the first batch.
+      end_step: Place at which to end.
       augment: Policy of `segnet.augment`.
       seed: Seed of the run.
       shard_index: Number of this worker.
@@ -293,53 +203,3 @@ def create_synthetic_dataset(
     image = rng.integers(0, 256, (*shape, 3), np.uint8)
     label = rng.integers(0, num_classes, shape, np.int32)
     return tf.data.Dataset.from_tensors((image, label)).repeat()
-
-
-@dataclasses.dataclass(frozen=True)
-class Splits:
-    """Manifests of the splits of a run, checked against each other.
-
-    Attributes:
-      train: Of the training split.
-      evaluation: Of the evaluation split.
-    """
-
-    train: records.Manifest
-    evaluation: records.Manifest
-
-
-def read_splits(data_dir: str, train_split: str, eval_split: str) -> Splits:
-    """Reads both manifests.
-
-    Args:
-      data_dir: Folder of the shards.
-      train_split: Name of the training split.
-      eval_split: Name of the evaluation split.
-
-    Returns:
-      Both manifests.
-
-    Raises:
-      DataError: If one is missing or damaged, or their classes differ.
-    """
-    train = records.read_manifest(data_dir, train_split)
-    evaluation = records.read_manifest(data_dir, eval_split)
-    check_classes(evaluation, train.class_names, data_dir)
-    return Splits(train, evaluation)
-
-
-def check_classes(
-    manifest: records.Manifest, class_names: tuple[str, ...], data_dir: str
-) -> None:
-    """Refuses a split whose classes are not those of the network.
-
-    Raises:
-      DataError: If they differ.
-    """
-    if manifest.class_names != class_names:
-        raise DataError(
-            f"{data_dir}: split '{manifest.split}' has the classes "
-            f"{', '.join(manifest.class_names)}; expected "
-            f"{', '.join(class_names)}: convert both splits with the same "
-            "--num_classes and --class_names"
-        )

@@ -1,10 +1,10 @@
 """Many workers: rank and size, broadcasts and sums over all of them.
 
-The only module that imports `horovod`, and only where `horovodrun` or
-`mpirun` started more than one process; everywhere else each function does
-what a single worker needs, mostly nothing. Sums, never means, since the
-loss is divided by a weight that is itself a sum over the workers. All workers
-must make the same calls in the same order.
+With `segnet.elastic` the only module that imports `horovod`, and only where
+`horovodrun` or `mpirun` started more than one process; everywhere else each
+function does what a single worker needs, mostly nothing. Sums, never means,
+since the loss is divided by a weight that is itself a sum over the workers.
+All workers must make the same calls in the same order.
 """
 
 from __future__ import annotations

@@ -51,9 +51,7 @@ class Command:
 
 def define_flags(values: flags.FlagValues) -> None:
     """Defines the flags of `main.py` on `values`."""
-    flags.DEFINE_enum(
-        "mode", "train", MODES, "What to do.", flag_values=values
-    )
+    flags.DEFINE_enum("mode", "train", MODES, "What to do.", flag_values=values)
     flags.DEFINE_string(
         "image_path",
         "",

@@ -15,18 +15,20 @@ What a file becomes:
 from __future__ import annotations
 
 import dataclasses
-import io
 import os
 import pathlib
-import struct
-import warnings
-import zlib
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
 from segnet import png
 from segnet.errors import DataError
+from segnet.picture_files import (
+    bit_depth_of,
+    decode_pixels,
+    open_image,
+    rotation,
+)
 
 __all__ = [
     "ANNOTATION_MODES",
@@ -44,22 +46,6 @@ __all__ = [
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
 ANNOTATION_SUFFIXES = (".png", ".bmp")
 ANNOTATION_MODES = ("blue", "index")
-
-_FORMATS = ("JPEG", "PNG", "BMP")
-_EXIF_ORIENTATION = 0x0112
-# What Pillow raises on files that are damaged, one way or another.
-_DAMAGED = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    EOFError,
-    IndexError,
-    KeyError,
-    TypeError,
-    OverflowError,
-    struct.error,
-    zlib.error,
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,8 +111,8 @@ def load_image(path: str | os.PathLike[str]) -> np.ndarray:
       DataError: The file cannot be read, is not such an image, is damaged or
         incomplete, or has more pixels than Pillow's limit.
     """
-    image, data = _open(path)
-    return np.asarray(_rgb(_decode(image, path), _bit_depth(data)))
+    image, data = open_image(path)
+    return np.asarray(_rgb(decode_pixels(image, path), bit_depth_of(data)))
 
 
 def read_image(
@@ -145,8 +131,8 @@ def read_image(
     Raises:
       DataError: As for `load_image`.
     """
-    image, data = _open(path)
-    rotated = _is_rotated(image)
+    image, data = open_image(path)
+    rotated = rotation(image)
     width, height = image.size[::-1] if rotated == "sideways" else image.size
     size = resize or (height, width)
     kind = _passes_through(image, data)
@@ -156,9 +142,9 @@ def read_image(
             # still decoded, so damage is found just the same (the tests
             # compare the two), without the arithmetic that cannot fail.
             image.draft("L", (max(width // 8, 1), max(height // 8, 1)))
-        _decode(image, path)
+        decode_pixels(image, path)
         return EncodedImage(data, kind, height, width, height, width)
-    image = _rgb(_decode(image, path), _bit_depth(data))
+    image = _rgb(decode_pixels(image, path), bit_depth_of(data))
     if size != (height, width):
         image = image.resize(size[::-1], Image.Resampling.BILINEAR)
     encoded = encode_image_png(np.asarray(image))
@@ -193,9 +179,9 @@ def load_annotation(
     """
     if mode not in ANNOTATION_MODES:
         raise ValueError(f"mode is {mode!r}, not one of {ANNOTATION_MODES}")
-    image, data = _open(path)
-    _check_annotation(path, image, _bit_depth(data), mode)
-    image = _decode(image, path)
+    image, data = open_image(path)
+    _check_annotation(path, image, bit_depth_of(data), mode)
+    image = decode_pixels(image, path)
     if image.mode in ("RGB", "RGBA"):
         image = image.getchannel("B")
     elif image.mode == "LA":
@@ -223,48 +209,6 @@ def encode_image_png(image: np.ndarray) -> bytes:
     return png.encode(rows, image.shape[1], png.RGB)
 
 
-def _open(path: str | os.PathLike[str]) -> tuple[Image.Image, bytes]:
-    """Reads a file and its image header; pixels are not decoded yet."""
-    try:
-        data = pathlib.Path(path).read_bytes()
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
-    if not data:
-        raise DataError(f"{path}: is empty (0 bytes); get it again")
-    try:
-        if data.startswith(png.SIGNATURE):
-            # Pillow reads on past some damage where TensorFlow's decoder
-            # gives up, so such a file would pass here and stop the training.
-            png.check(data)
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            return Image.open(io.BytesIO(data), formats=_FORMATS), data
-    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
-        limit = Image.MAX_IMAGE_PIXELS
-        raise DataError(
-            f"{path}: has more than {limit:,} pixels; cut it into tiles or "
-            "make it smaller"
-        ) from None
-    except UnidentifiedImageError:
-        raise DataError(
-            f"{path}: is not a JPEG, PNG or BMP image; save it as one"
-        ) from None
-    except _DAMAGED as error:
-        raise _damaged(path, str(error)) from None
-
-
-def _damaged(path: str | os.PathLike[str], reason: str) -> DataError:
-    reason = " ".join(reason.split())
-    return DataError(
-        f"{path}: is damaged or incomplete ({reason}); get it again"
-    )
-
-
-def _bit_depth(data: bytes) -> int | None:
-    """Bits a value of a PNG; None for other formats."""
-    return data[24] if data.startswith(png.SIGNATURE) else None
-
-
 def _passes_through(image: Image.Image, data: bytes) -> str | None:
     """The record's format if the contents can be kept, None otherwise."""
     if image.mode != "RGB":
@@ -273,30 +217,10 @@ def _passes_through(image: Image.Image, data: bytes) -> str | None:
     # decoders read the first one.
     if image.format in ("JPEG", "MPO"):
         return "jpeg"
-    plain = _bit_depth(data) == 8 and data[25] == png.RGB
+    plain = bit_depth_of(data) == 8 and data[25] == png.RGB
     if image.format == "PNG" and plain and "transparency" not in image.info:
         return "png"
     return None
-
-
-def _is_rotated(image: Image.Image) -> str:
-    """Says "" (upright), "turned" or, if the sides swap, "sideways"."""
-    try:
-        orientation = image.getexif().get(_EXIF_ORIENTATION, 1)
-    except _DAMAGED:
-        return ""  # unreadable metadata says nothing about the pixels
-    if orientation in (5, 6, 7, 8):
-        return "sideways"
-    return "turned" if orientation in (2, 3, 4) else ""
-
-
-def _decode(image: Image.Image, path: str | os.PathLike[str]) -> Image.Image:
-    """Decodes all pixels and applies the EXIF rotation."""
-    try:
-        image.load()
-        return ImageOps.exif_transpose(image) if _is_rotated(image) else image
-    except _DAMAGED as error:
-        raise _damaged(path, str(error)) from None
 
 
 def _rgb(image: Image.Image, bit_depth: int | None) -> Image.Image:

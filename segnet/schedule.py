@@ -8,8 +8,9 @@ from __future__ import annotations
 import bisect
 import dataclasses
 
-from segnet.config import Config, parse_resolutions
+from segnet.config import Config
 from segnet.errors import ConfigError
+from segnet.values import parse_resolutions
 
 __all__ = ["Schedule", "Stage", "create_schedule"]
 
@@ -48,32 +49,77 @@ class Stage:
 class Schedule:
     """The stages of a run and its length in steps.
 
+    A place in the schedule is a number of steps from its beginning. It is the
+    number of steps done, except where the number of workers has changed and
+    with it the steps of an epoch; `offset` is the difference.
+
     Attributes:
       stages: In order, without gaps.
-      total_steps: Where the run ends (`max_steps` may cut a stage short).
+      max_steps: Steps after which the run ends in any case; None: no limit.
+      offset: Steps done minus place.
     """
 
     stages: tuple[Stage, ...]
-    total_steps: int
+    max_steps: int | None = None
+    offset: int = 0
 
-    def stage_at(self, step: int) -> Stage:
-        """The stage that step number `step` (from 0) belongs to."""
+    @property
+    def num_steps(self) -> int:
+        """Places in the schedule."""
+        limit = self.stages[-1].end_step
+        if self.max_steps is None:
+            return limit
+        return min(limit, self.max_steps - self.offset)
+
+    @property
+    def total_steps(self) -> int:
+        """Steps done when the run ends."""
+        return self.num_steps + self.offset
+
+    def stage_at(self, place: int) -> Stage:
+        """The stage that the step at a place belongs to."""
         starts = [stage.first_step for stage in self.stages]
-        return self.stages[max(0, bisect.bisect_right(starts, step) - 1)]
+        return self.stages[max(0, bisect.bisect_right(starts, place) - 1)]
 
-    def place(self, step: int) -> tuple[int, int]:
-        """(epoch, steps done in that epoch) after `step` steps."""
-        stage = self.stage_at(step)
-        epochs, steps = divmod(step - stage.first_step, stage.steps_per_epoch)
+    def epoch(self, step: int) -> tuple[int, int]:
+        """(epochs done, steps into the next) after `step` steps."""
+        place = step - self.offset
+        stage = self.stage_at(place)
+        epochs, steps = divmod(place - stage.first_step, stage.steps_per_epoch)
         return stage.first_epoch + epochs, steps
 
-    def step_of_epoch(self, epoch: float) -> int:
-        """Steps done when `epoch` epochs are, a fraction included."""
+    def steps_of_epochs(self, epochs: float) -> int:
+        """Places in so many epochs, a fraction rounded to whole steps."""
         for stage in self.stages:
-            if epoch <= stage.first_epoch + stage.num_epochs:
-                into = (epoch - stage.first_epoch) * stage.steps_per_epoch
+            if epochs <= stage.first_epoch + stage.num_epochs:
+                into = (epochs - stage.first_epoch) * stage.steps_per_epoch
                 return stage.first_step + round(into)
         return self.stages[-1].end_step
+
+    def moved(self, offset: int) -> Schedule:
+        """This schedule with another offset."""
+        return dataclasses.replace(self, offset=offset)
+
+    def taken_over(self, other: Schedule, step: int) -> Schedule:
+        """This schedule, going on where another stood.
+
+        Args:
+          other: Of the same run with another number of workers.
+          step: Steps done.
+
+        Returns:
+          This schedule with the offset at which `step` is the same epoch and,
+          to the nearest step, the same part of it.
+        """
+        epoch, into = other.epoch(step)
+        whole = self.steps_of_epochs(epoch)
+        part = 0
+        if into:
+            theirs = other.stage_at(step - other.offset).steps_per_epoch
+            ours = self.stage_at(whole).steps_per_epoch
+            # Not rounded up to the next epoch: that one is still evaluated.
+            part = min(round(into / theirs * ours), ours - 1)
+        return self.moved(step - whole - part)
 
 
 def create_schedule(
@@ -121,10 +167,7 @@ def create_schedule(
                 first_step=stages[-1].end_step if stages else 0,
             )
         )
-    total = stages[-1].end_step
-    if config.max_steps is not None:
-        total = min(total, config.max_steps)
-    return Schedule(tuple(stages), total)
+    return Schedule(tuple(stages), config.max_steps)
 
 
 def _stage_borders(config: Config) -> list[tuple[int, int, int, int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -72,7 +73,9 @@ def folders(tmp_path_factory) -> Path:
     """10 training and 5 evaluation pairs, of several sizes."""
     folder = tmp_path_factory.mktemp("folders")
     write_folders(folder, "train", [(32, 48)] * 8 + [(40, 72), (48, 40)], 0)
-    write_folders(folder, "val", [(32, 48), (40, 56), (33, 47)] + [(32, 48)] * 2, 1)
+    write_folders(
+        folder, "val", [(32, 48), (40, 56), (33, 47)] + [(32, 48)] * 2, 1
+    )
     return folder
 
 
@@ -83,3 +86,46 @@ def data_dir(folders, tmp_path_factory) -> Path:
     for split in ("train", "val"):
         convert(folders, split, output)
     return output
+
+
+def run_flags(data_dir, workdir, *extra: str) -> list[str]:
+    """Command line of a training run on the tiny data set."""
+    return [
+        "main.py",
+        f"--data_dir={data_dir}",
+        f"--workdir={workdir}",
+        "--input_height=32",
+        "--input_width=48",
+        "--batch_size=2",
+        "--device=cpu",
+        "--precision=float32",
+        "--log_every_steps=2",
+        *extra,
+    ]
+
+
+def lines(workdir) -> list[dict]:
+    """The lines of metrics.jsonl."""
+    text = (Path(workdir) / "metrics.jsonl").read_text()
+    return [json.loads(line) for line in text.splitlines()]
+
+
+@pytest.fixture(scope="session")
+def trained(data_dir, tmp_path_factory):
+    """A workdir after two epochs of five steps."""
+    workdir = tmp_path_factory.mktemp("trained") / "run"
+    import main
+
+    status = main.main(
+        run_flags(
+            data_dir,
+            workdir,
+            "--epochs=2",
+            "--augment=basic",
+            "--class_weights=median_frequency",
+            "--lr_schedule=cosine",
+            "--cache=memory",
+        )
+    )
+    assert status == 0
+    return workdir

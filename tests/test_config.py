@@ -86,10 +86,10 @@ def test_schedule_counts_steps_by_hand():
     # 50 images, 2 workers with 4: 6 steps an epoch (48 images).
     schedule = create_schedule(Config(epochs=3, batch_size=4), 50, 2)
     assert schedule.total_steps == 18
-    assert schedule.place(0) == (0, 0)
-    assert schedule.place(7) == (1, 1)
-    assert schedule.place(18) == (3, 0)
-    assert schedule.step_of_epoch(0.5) == 3
+    assert schedule.epoch(0) == (0, 0)
+    assert schedule.epoch(7) == (1, 1)
+    assert schedule.epoch(18) == (3, 0)
+    assert schedule.steps_of_epochs(0.5) == 3
 
 
 def test_schedule_with_smaller_inputs_first_and_a_frozen_encoder():
@@ -118,11 +118,37 @@ def test_schedule_with_smaller_inputs_first_and_a_frozen_encoder():
     assert schedule.total_steps == 47
     assert schedule.stage_at(11).height == 32
     assert schedule.stage_at(12).height == 64
-    assert schedule.place(12) == (4, 0)
-    assert schedule.step_of_epoch(5) == 18
+    assert schedule.epoch(12) == (4, 0)
+    assert schedule.steps_of_epochs(5) == 18
 
 
 def test_schedule_never_has_an_epoch_without_steps():
     assert create_schedule(Config(batch_size=4), 8, 2).total_steps == 125
     with pytest.raises(ConfigError, match="--batch_size=3"):
         create_schedule(Config(batch_size=4), 7, 2)
+
+
+def test_another_number_of_workers_goes_on_in_the_same_place():
+    config = Config(epochs=4, batch_size=4)
+    # 48 images: 12 steps an epoch alone, 6 with two workers.
+    alone = create_schedule(config, 48, 1)
+    two = create_schedule(config, 48, 2)
+    # After an epoch and a half alone: 18 steps; 9 are the same with two.
+    going_on = two.taken_over(alone, 18)
+    assert going_on.epoch(18) == (1, 3)
+    assert going_on.total_steps == 18 + 24 - 9
+    # And back after 6 more: 2.5 epochs, 30 of 48 steps alone.
+    back = alone.taken_over(going_on, 24)
+    assert back.epoch(24) == (2, 6)
+    assert back.total_steps == 24 + 48 - 30
+    assert two.taken_over(alone, 24).epoch(24) == (2, 0)
+    # Almost at the end of an epoch: the last step is done again, not skipped.
+    assert two.taken_over(alone, 23).epoch(23) == (1, 5)
+    assert two.taken_over(alone, 0).offset == 0
+
+
+def test_max_steps_counts_steps_done():
+    config = Config(epochs=4, batch_size=4, max_steps=20)
+    alone = create_schedule(config, 48, 1)
+    going_on = create_schedule(config, 48, 2).taken_over(alone, 18)
+    assert going_on.total_steps == 20

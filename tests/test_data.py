@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from segnet import data, records
+from segnet import data, records, sources
 from segnet.config import Config
 from segnet.errors import ConfigError, DataError
 from segnet.schedule import create_schedule
@@ -14,13 +14,11 @@ from segnet.schedule import create_schedule
 
 def _source(data_dir, split="train", cache=False):
     manifest = records.read_manifest(str(data_dir), split)
-    return data.RecordSource(manifest, str(data_dir), cache=cache)
+    return sources.RecordSource(manifest, str(data_dir), cache=cache)
 
 
 def _train(source, *, rank=0, size=1, start=0, batch=2, seed=3, **changes):
-    config = Config(
-        epochs=3, batch_size=batch, input_height=32, input_width=48
-    )
+    config = Config(epochs=3, batch_size=batch, input_height=32, input_width=48)
     schedule = create_schedule(config, source.num_records, size)
     dataset = data.create_train_dataset(
         source,
@@ -90,12 +88,8 @@ def test_batches_are_the_records_in_order(data_dir):
             index = _order(epoch)[place]
             expected_image, expected_label = source(tf.constant(index))
             if expected_label.shape == (32, 48):
-                np.testing.assert_array_equal(
-                    images[position], expected_image
-                )
-                np.testing.assert_array_equal(
-                    labels[position], expected_label
-                )
+                np.testing.assert_array_equal(images[position], expected_image)
+                np.testing.assert_array_equal(labels[position], expected_label)
 
 
 @pytest.mark.parametrize("augment", ["none", "basic"])
@@ -202,7 +196,7 @@ def test_a_damaged_record_names_the_shard(data_dir, tmp_path):
 def test_splits_with_other_classes_are_refused(data_dir):
     manifest = records.read_manifest(str(data_dir), "val")
     with pytest.raises(DataError, match="same --num_classes"):
-        data.check_classes(manifest, ("a", "b", "c"), str(data_dir))
+        sources.check_classes(manifest, ("a", "b", "c"), str(data_dir))
 
 
 def test_synthetic_data_looks_like_the_real_one():

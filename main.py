@@ -1,0 +1,46 @@
+#!/usr/bin/env python
+"""Train, evaluate and use a VGG-SegNet: flags in, one call, an exit status.
+
+python main.py --flagfile=configs/demo.flags [--flag=value ...]
+Kept short, so that everything else can be imported and tested.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from segnet import flags
+from segnet.errors import UserError
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs one command.
+
+    Args:
+      argv: Command line, the program's name first.
+
+    Returns:
+      Exit status: 0 done, 1 bad data or a failed run, 2 bad flags, 130/143
+      stopped by SIGINT/SIGTERM.
+    """
+    try:
+        command = flags.parse_command(argv)
+        if isinstance(command, str):
+            print(command)
+            return 0
+        flags.check_command(command)
+        # Imported late: --help and bad flags need no TensorFlow.
+        from segnet import commands
+
+        return commands.run(command)
+    except UserError as error:
+        print(f"segnet: {error}", file=sys.stderr)
+        return error.exit_status
+    except KeyboardInterrupt:
+        print("segnet: interrupted", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))

@@ -1,0 +1,164 @@
+"""Builds network and optimizer of a config, and starts or restores them."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from segnet import checkpoint, class_weights, losses, models, optim
+from segnet.config import Config
+from segnet.errors import ConfigError
+from segnet.records import Manifest
+from segnet.schedule import Schedule
+
+__all__ = [
+    "build_learning_rate",
+    "build_loss",
+    "build_model",
+    "build_optimizer",
+    "encoder_layers",
+    "initialise",
+    "resolve",
+    "warmup_steps",
+]
+
+_LONGEST_DEFAULT_WARMUP_EPOCHS = 5
+
+
+def resolve(config: Config, class_names: tuple[str, ...]) -> Config:
+    """The config with what it leaves open decided, as config.json keeps it.
+
+    Args:
+      config: Of the run.
+      class_names: Of the training split.
+
+    Returns:
+      The config with class names, and with batch norm in the encoder as in
+      the run that `--init_from` names, where nothing else is said.
+    """
+    batch_norm = config.uses_encoder_batch_norm
+    if config.batch_norm_in_encoder is None and config.init_from:
+        source = checkpoint.load_config(config.init_from)
+        if source is not None:
+            batch_norm = source.uses_encoder_batch_norm
+    return dataclasses.replace(
+        config, class_names=class_names, batch_norm_in_encoder=batch_norm
+    )
+
+
+def build_model(config: Config, num_classes: int) -> tf.keras.Model:
+    """The network of a config, with random weights, for any input size."""
+    return models.create_model(
+        config.architecture,
+        num_classes,
+        input_shape=(None, None),
+        batch_norm_in_encoder=config.uses_encoder_batch_norm,
+        batch_norm_momentum=config.batch_norm_momentum,
+        dropout=config.dropout,
+    )
+
+
+def encoder_layers(model: tf.keras.Model) -> list[tf.keras.layers.Layer]:
+    """The layers that `--freeze_encoder_epochs` freezes."""
+    return [layer for layer in model.layers if layer.name.startswith("block")]
+
+
+def build_loss(config: Config, manifest: Manifest) -> losses.Loss:
+    """The loss of a config, with class weights from the training split."""
+    return losses.create_loss_fn(
+        config.loss,
+        manifest.num_classes,
+        class_weights.resolve_class_weights(
+            config.class_weights,
+            manifest.pixel_counts,
+            manifest.present_pixels,
+        ),
+        config.label_smoothing,
+    )
+
+
+def warmup_steps(config: Config, schedule: Schedule, num_workers: int) -> int:
+    """Steps of warm-up; by default some when the learning rate is scaled."""
+    epochs = config.warmup_epochs
+    if epochs is None:
+        epochs = 0.0
+        if num_workers > 1 and config.scale_learning_rate:
+            epochs = min(_LONGEST_DEFAULT_WARMUP_EPOCHS, config.epochs / 10)
+    return schedule.steps_of_epochs(epochs)
+
+
+def build_learning_rate(
+    config: Config, schedule: Schedule, num_workers: int
+) -> optim.LearningRate:
+    """The learning rate of a config for a number of workers."""
+    scale = num_workers if config.scale_learning_rate else 1
+    return optim.LearningRate(
+        config.learning_rate * scale,
+        config.lr_schedule,
+        warmup_steps(config, schedule, num_workers),
+        schedule.num_steps,
+    )
+
+
+def build_optimizer(
+    config: Config, model: tf.keras.Model, *, loss_scaling: bool
+) -> tf.keras.optimizers.Optimizer:
+    """The optimizer of a config, built for all weights of the model."""
+    optimizer = optim.create_optimizer(
+        config.optimizer,
+        momentum=config.momentum,
+        weight_decay=config.weight_decay,
+        loss_scaling=loss_scaling,
+    )
+    # Built here, not in the first step: slots exist before a checkpoint is
+    # restored or weights are broadcast.
+    optimizer.build(model.trainable_variables)
+    return optimizer
+
+
+def initialise(
+    config: Config,
+    model: tf.keras.Model,
+    checkpoints: checkpoint.Checkpoints,
+    warn: Callable[[str], None],
+) -> str:
+    """Gives the weights their start, by the first of these that applies.
+
+    1. the newest checkpoint of the workdir (weights, optimizer, place);
+    2. `--init_from`: all weights of a workdir, checkpoint or Keras file;
+    3. `--encoder_weights`: the encoder from VGG16, the rest at random;
+    4. random weights.
+
+    Returns:
+      What was done, for people to read.
+    """
+    restored = checkpoints.restore_newest(warn)
+    if restored:
+        return f"resumed from {restored}"
+    if config.init_from:
+        return _init_from(config.init_from, model)
+    if config.encoder_weights:
+        models.load_vgg16_weights(model, config.encoder_weights)
+        return f"encoder weights from {config.encoder_weights}"
+    return "random weights"
+
+
+def _init_from(source: str, model: tf.keras.Model) -> str:
+    """Loads all weights from a workdir, a checkpoint or a Keras file."""
+    if source.endswith((".h5", ".hdf5")):
+        models.load_keras_weights(model, source)
+        return f"weights from {source}"
+    if tf.io.gfile.isdir(source):
+        path = checkpoint.saved_checkpoint(source, "best")
+    elif tf.io.gfile.exists(source.removesuffix(".index") + ".index"):
+        path = source.removesuffix(".index")
+    else:
+        raise ConfigError(
+            f"--init_from={source} is neither a workdir, nor a checkpoint, "
+            "nor a Keras .h5 file; give the path of one that exists"
+        )
+    checkpoint.restore_weights(model, path)
+    return f"weights from {os.path.relpath(path)}"

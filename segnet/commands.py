@@ -1,0 +1,216 @@
+"""The modes of `main.py`: each reads its config, sets up and makes one call."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable
+from typing import Any
+
+from segnet import config as config_lib
+from segnet import runtime
+from segnet.config import CHANGEABLE_ON_RESUME, Config
+from segnet.errors import ConfigError, RunError
+from segnet.flags import Command
+
+__all__ = ["run", "setup"]
+
+# What evaluate and predict may change: where the data lies and how to
+# compute, not what was trained.
+_CHANGEABLE_LATER = CHANGEABLE_ON_RESUME | {"batch_size", "precision"}
+
+
+def run(command: Command) -> int:
+    """Runs a command; TensorFlow is imported from here on.
+
+    Args:
+      command: Checked by `flags.check_command`.
+
+    Returns:
+      Exit status.
+
+    Raises:
+      UserError: For all that the user can mend.
+    """
+    runtime.prepare_environment(command.config.device)
+    if command.mode == "train":
+        return _train(command)
+    if command.mode == "evaluate":
+        return _evaluate(command)
+    return _predict(command)
+
+
+def _merge(command: Command, changeable: frozenset[str]) -> Config | None:
+    """The workdir's config with the flags given; None in a new workdir."""
+    from segnet import checkpoint
+
+    workdir = command.config.workdir
+    saved = checkpoint.load_config(workdir)
+    if saved is None:
+        return None
+    wrong = config_lib.contradictions(saved, command.given, changeable)
+    if wrong:
+        listed = ", ".join(
+            f"--{name}={value} (it has {getattr(saved, name)})"
+            for name, value in wrong.items()
+        )
+        raise ConfigError(
+            f"--workdir={workdir} holds a run of another configuration: "
+            f"{listed}; leave these flags out or use another --workdir"
+        )
+    merged = dataclasses.replace(saved, **command.given)
+    merged = dataclasses.replace(merged, workdir=workdir)
+    config_lib.validate(merged)
+    return merged
+
+
+def setup(config: Config) -> runtime.Runtime:
+    """Device, precision, seeds and workers of this process."""
+    from segnet import distributed
+
+    place = distributed.launched()
+    device = runtime.setup_runtime(
+        config.device,
+        config.precision,
+        seed=config.seed,
+        deterministic=config.deterministic,
+        local_rank=place.local_rank,
+        local_size=place.local_size,
+    )
+    distributed.init()
+    return device
+
+
+def _train(command: Command) -> int:
+    """--mode=train."""
+    config = _merge(command, CHANGEABLE_ON_RESUME) or command.config
+    if not config.data_dir:
+        raise ConfigError(
+            "--data_dir is missing: the folder of the shards that "
+            "tools/convert_to_tfrecord.py wrote"
+        )
+    device = setup(config)
+    from segnet import distributed, summaries, train, trainer
+
+    try:
+        result = train.train_and_evaluate(config, device)
+    except trainer.Stopped as stopped:
+        return 128 + stopped.signal_number
+    except Exception as error:
+        if distributed.is_worker_lost(error):
+            raise RunError(
+                "another worker has stopped, so this one stops too; its own "
+                "message says why"
+            ) from error
+        raise
+    if distributed.is_chief():
+        summaries.say(
+            f"done: {result.step} steps, best val_mean_iou "
+            f"{result.best_score:.4f} at step {result.best_step}; next: "
+            f"python main.py --mode=evaluate --workdir={config.workdir}"
+        )
+    return 0
+
+
+def _load(
+    command: Command,
+) -> tuple[Config, str, Callable[[Any], Any]]:
+    """Config, checkpoint and forward pass of a trained workdir."""
+    config = _merge(command, _CHANGEABLE_LATER)
+    if config is None:
+        raise ConfigError(
+            f"--workdir={command.config.workdir} has no config.json; train "
+            "first, or give the workdir of a training run"
+        )
+    device = setup(config)
+    import tensorflow as tf
+
+    from segnet import build, checkpoint, inference
+
+    path = checkpoint.saved_checkpoint(config.workdir, command.checkpoint)
+    with tf.device(device.device_name):
+        model = build.build_model(config, len(config.class_names))
+        checkpoint.restore_weights(model, path)
+    eval_step = inference.create_eval_step(
+        model,
+        device_name=device.device_name,
+        run_eagerly=config.run_eagerly,
+    )
+    return config, path, eval_step
+
+
+def _evaluate(command: Command) -> int:
+    """--mode=evaluate."""
+    config, path, eval_step = _load(command)
+    from segnet import (
+        checkpoint,
+        distributed,
+        evaluate,
+        metrics,
+        records,
+        sources,
+        summaries,
+    )
+
+    manifest = records.read_manifest(config.data_dir, config.eval_split)
+    sources.check_classes(manifest, config.class_names, config.data_dir)
+    progress = summaries.Progress(
+        manifest.num_records,
+        done=0,
+        enabled=distributed.is_chief(),
+        unit="image",
+        label="evaluate",
+    )
+    scores = evaluate.evaluate_split(
+        eval_step,
+        manifest,
+        config,
+        with_boundary_f1=True,
+        advance=progress.advance,
+    )
+    progress.close()
+    if not distributed.is_chief():
+        return 0
+    target = os.path.join(
+        config.workdir, f"evaluation-{config.eval_split}.json"
+    )
+    result = {"split": config.eval_split, **scores, "checkpoint": path}
+    with records.write_errors(target):
+        checkpoint.write_json(target, result)
+    summaries.say(metrics.format_table(scores))
+    summaries.say(f"written to {target}")
+    return 0
+
+
+def _predict(command: Command) -> int:
+    """--mode=predict."""
+    from segnet import distributed, predict, summaries
+
+    paths = predict.find_inputs(command.image_path)
+    config, _, eval_step = _load(command)
+    if not distributed.is_chief():
+        return 0
+    output_dir = command.output_dir or os.path.join(
+        config.workdir, "predictions"
+    )
+    progress = summaries.Progress(
+        len(paths), done=0, enabled=True, unit="image", label="predict"
+    )
+    problems = predict.predict(
+        eval_step,
+        paths,
+        output_dir,
+        config.class_names,
+        height=config.input_height,
+        width=config.input_width,
+        batch_size=min(config.batch_size, len(paths)),
+        advance=progress.advance,
+    )
+    progress.close()
+    summaries.say(
+        f"{len(paths) - len(problems)} of {len(paths)} images labelled: "
+        f"{output_dir}"
+    )
+    for problem in problems:
+        summaries.say(f"segnet: {problem}")
+    return 1 if problems else 0

@@ -1,0 +1,85 @@
+"""Whether a run is well: finite, and the same on all workers."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import tensorflow as tf
+
+from segnet import distributed
+from segnet.errors import RunError
+from segnet.steps import Totals
+
+__all__ = ["check_finite", "share_averages", "take_loss"]
+
+_REMEDY = (
+    "the last checkpoint is from before: lower --learning_rate, add "
+    "--warmup_epochs, or use --precision=float32, in a new --workdir"
+)
+
+
+def take_loss(totals: Totals, step: int) -> float:
+    """Mean loss since the last call, over all workers.
+
+    Args:
+      totals: This worker's; start again at zero.
+      step: Steps done.
+
+    Raises:
+      RunError: If it is not finite; on all workers alike.
+    """
+    total, weight = distributed.allreduce_sum(totals.take(), "loss").numpy()
+    loss = float(total) / float(weight) if weight else 0.0
+    if not math.isfinite(loss):
+        raise RunError(
+            f"the loss is {loss} at or shortly before step {step}; {_REMEDY}"
+        )
+    return loss
+
+
+def check_finite(totals: Totals, model: tf.keras.Model, step: int) -> None:
+    """Stops before anything that is not finite is saved.
+
+    Args:
+      totals: This worker's; left as they are.
+      model: Its weights are looked at too: a finite loss can still have led
+        to an update that is not.
+      step: Steps done.
+
+    Raises:
+      RunError: On all workers alike.
+    """
+    values = distributed.allreduce_sum(tf.identity(totals.values), "loss_check")
+    if not np.all(np.isfinite(values.numpy())):
+        raise RunError(
+            f"the loss is not finite at or shortly before step {step}; "
+            f"{_REMEDY}"
+        )
+    bad = [
+        variable.name
+        for variable in model.variables
+        if not tf.reduce_all(tf.math.is_finite(variable))
+    ]
+    if distributed.any_rank(bool(bad)):
+        raise RunError(
+            f"{', '.join(bad[:1]) or 'a weight of another worker'} is not "
+            f"finite at step {step}; {_REMEDY}"
+        )
+
+
+def share_averages(model: tf.keras.Model) -> None:
+    """Gives all workers the mean of their batch norm averages.
+
+    The weights are the same everywhere already; the averages are of each
+    worker's own batches, and every worker is to score, and rank 0 to save,
+    one and the same network.
+    """
+    if distributed.size() == 1:
+        return
+    for variable in model.non_trainable_variables:
+        if "/moving_" in variable.name:
+            total = distributed.allreduce_sum(
+                variable.read_value(), variable.name
+            )
+            variable.assign(total / distributed.size())

@@ -1,0 +1,78 @@
+"""From images to labels: what evaluation and prediction have in common."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+__all__ = ["create_eval_step", "labels_at"]
+
+
+def create_eval_step(
+    model: tf.keras.Model, *, device_name: str, run_eagerly: bool = False
+) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Traces the forward pass.
+
+    Args:
+      model: The network.
+      device_name: Device that computes, for example `/device:CPU:0`.
+      run_eagerly: Whether to leave it untraced.
+
+    Returns:
+      Function of uint8 `[batch, height, width, 3]` to float32 logits
+      `[batch, height, width, num_classes]`; traced once for each shape.
+    """
+
+    def eval_step(images: tf.Tensor) -> tf.Tensor:
+        with tf.device(device_name):
+            return model(images, training=False)
+
+    if run_eagerly:
+        return eval_step
+    return tf.function(eval_step, reduce_retracing=False)
+
+
+_TRACING = threading.Lock()
+
+
+@functools.cache
+def _create_labels_fn() -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+    """Traces `labels_at` for all sizes."""
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None, None, None], tf.float32),
+            tf.TensorSpec([2], tf.int32),
+        ]
+    )
+    def labels_fn(logits: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+        # On the CPU: every image has its own size, which an accelerator
+        # would compile anew.
+        with tf.device("/device:CPU:0"):
+            logits = tf.image.resize(logits[None], size, "bilinear")[0]
+            return tf.cast(tf.argmax(logits, -1, tf.int32), tf.uint8)
+
+    return labels_fn.get_concrete_function()
+
+
+def labels_at(logits: tf.Tensor, height: int, width: int) -> np.ndarray:
+    """The most likely class of every pixel of the original image.
+
+    The logits, not the labels, are brought to the image's size, so that
+    borders are as smooth as the network has them.
+
+    Args:
+      logits: float32 `[input height, input width, num_classes]`.
+      height: Of the image, pixels.
+      width: Of the image, pixels.
+
+    Returns:
+      uint8 `[height, width]`.
+    """
+    with _TRACING:  # Called from several threads, traced by one.
+        labels_fn = _create_labels_fn()
+    return labels_fn(logits, tf.constant([height, width])).numpy()

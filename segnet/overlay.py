@@ -1,0 +1,99 @@
+"""Pictures of labels: a blend over the image, with a legend. Pillow only."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from segnet.constants import IGNORE_LABEL, PALETTE
+
+__all__ = ["colour_labels", "draw_overlay"]
+
+_OPACITY = 0.5
+# A smaller image is enlarged, so that it can be looked at beside its legend.
+_SMALLEST_WIDTH = 480
+_IGNORED_COLOUR = (0, 0, 0)
+
+
+def colour_labels(label: np.ndarray) -> np.ndarray:
+    """Colours a label map.
+
+    Args:
+      label: uint8 `[height, width]`, class ids, 255 for ignored pixels.
+
+    Returns:
+      uint8 `[height, width, 3]`.
+    """
+    table = np.zeros([256, 3], np.uint8)
+    table[: len(PALETTE)] = PALETTE
+    table[IGNORE_LABEL] = _IGNORED_COLOUR
+    return table[label]
+
+
+def draw_overlay(
+    image: np.ndarray, label: np.ndarray, class_names: tuple[str, ...]
+) -> Image.Image:
+    """Blends the class colours over an image, a legend beneath.
+
+    The legend lists the classes that occur, the largest first, with their
+    share of the pixels.
+
+    Args:
+      image: uint8 `[height, width, 3]`, RGB.
+      label: uint8 `[height, width]`, class ids.
+      class_names: One for each class.
+
+    Returns:
+      RGB picture; images narrower than 480 pixels are enlarged by a whole
+      factor.
+    """
+    colours = colour_labels(label).astype(np.float32)
+    blend = (1 - _OPACITY) * image + _OPACITY * colours
+    picture = Image.fromarray(np.round(blend).astype(np.uint8))
+    factor = math.ceil(_SMALLEST_WIDTH / picture.width)
+    if factor > 1:
+        picture = picture.resize(
+            (picture.width * factor, picture.height * factor),
+            Image.Resampling.NEAREST,
+        )
+    legend = _draw_legend(label, class_names, picture.width)
+    result = Image.new("RGB", (picture.width, picture.height + legend.height))
+    result.paste(picture, (0, 0))
+    result.paste(legend, (0, picture.height))
+    return result
+
+
+def _draw_legend(
+    label: np.ndarray, class_names: tuple[str, ...], width: int
+) -> Image.Image:
+    """Colour, name and share of the classes that occur, in columns."""
+    counts = np.bincount(label.ravel(), minlength=256)
+    present = [i for i in np.argsort(-counts, kind="stable") if counts[i]]
+    size = max(12, width // 50)
+    font = ImageFont.load_default(size)
+    entries = []
+    for index in present:
+        name = "ignored" if index >= len(class_names) else class_names[index]
+        entries.append((int(index), f"{name} {_share(counts, index)}"))
+    cell = 2 * size + max(int(font.getlength(text)) for _, text in entries)
+    columns = max(1, (width - size) // (cell + size))
+    rows = math.ceil(len(entries) / columns)
+    row_height = size * 3 // 2
+    legend = Image.new("RGB", (width, rows * row_height + size), "white")
+    draw = ImageDraw.Draw(legend)
+    for position, (index, text) in enumerate(entries):
+        row, column = divmod(position, columns)
+        x = size + column * (cell + size)
+        y = size // 2 + row * row_height
+        colour = _IGNORED_COLOUR if index == IGNORE_LABEL else PALETTE[index]
+        draw.rectangle((x, y + 2, x + size, y + 2 + size), fill=colour)
+        draw.text((x + size * 3 // 2, y), text, fill="black", font=font)
+    return legend
+
+
+def _share(counts: np.ndarray, index: int) -> str:
+    """Share of the pixels in per cent; small ones do not become 0."""
+    share = 100 * counts[index] / counts.sum()
+    return f"{share:.0f} %" if share >= 1 else "<1 %"

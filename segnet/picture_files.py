@@ -1,0 +1,111 @@
+"""Picture files: opened strictly, decoded fully, turned upright.
+
+What `segnet.images` builds on. Pillow, numpy and the standard library only.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import pathlib
+import struct
+import warnings
+import zlib
+
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from segnet import png
+from segnet.errors import DataError
+
+__all__ = ["bit_depth_of", "decode_pixels", "open_image", "rotation"]
+
+_FORMATS = ("JPEG", "PNG", "BMP")
+_EXIF_ORIENTATION = 0x0112
+# What Pillow raises on files that are damaged, one way or another.
+_DAMAGED = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    IndexError,
+    KeyError,
+    TypeError,
+    OverflowError,
+    struct.error,
+    zlib.error,
+)
+
+
+def open_image(path: str | os.PathLike[str]) -> tuple[Image.Image, bytes]:
+    """Reads a file and its image header; pixels are not decoded yet.
+
+    Returns:
+      The picture and the contents of the file.
+
+    Raises:
+      DataError: Empty, not a picture, damaged or far too large.
+    """
+    try:
+        data = pathlib.Path(path).read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+    if not data:
+        raise DataError(f"{path}: is empty (0 bytes); get it again")
+    try:
+        if data.startswith(png.SIGNATURE):
+            # Pillow reads on past some damage where TensorFlow's decoder
+            # gives up, so such a file would pass here and stop the training.
+            png.check(data)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            return Image.open(io.BytesIO(data), formats=_FORMATS), data
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
+        limit = Image.MAX_IMAGE_PIXELS
+        raise DataError(
+            f"{path}: has more than {limit:,} pixels; cut it into tiles or "
+            "make it smaller"
+        ) from None
+    except UnidentifiedImageError:
+        raise DataError(
+            f"{path}: is not a JPEG, PNG or BMP image; save it as one"
+        ) from None
+    except _DAMAGED as error:
+        raise _damaged(path, str(error)) from None
+
+
+def _damaged(path: str | os.PathLike[str], reason: str) -> DataError:
+    reason = " ".join(reason.split())
+    return DataError(
+        f"{path}: is damaged or incomplete ({reason}); get it again"
+    )
+
+
+def bit_depth_of(data: bytes) -> int | None:
+    """Bits a value of a PNG; None for other formats."""
+    return data[24] if data.startswith(png.SIGNATURE) else None
+
+
+def rotation(image: Image.Image) -> str:
+    """Says "" (upright), "turned" or, if the sides swap, "sideways"."""
+    try:
+        orientation = image.getexif().get(_EXIF_ORIENTATION, 1)
+    except _DAMAGED:
+        return ""  # unreadable metadata says nothing about the pixels
+    if orientation in (5, 6, 7, 8):
+        return "sideways"
+    return "turned" if orientation in (2, 3, 4) else ""
+
+
+def decode_pixels(
+    image: Image.Image, path: str | os.PathLike[str]
+) -> Image.Image:
+    """Decodes all pixels and applies the EXIF rotation.
+
+    Raises:
+      DataError: The file is damaged or incomplete.
+    """
+    try:
+        image.load()
+        return ImageOps.exif_transpose(image) if rotation(image) else image
+    except _DAMAGED as error:
+        raise _damaged(path, str(error)) from None

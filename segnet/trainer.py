@@ -1,0 +1,300 @@
+"""The loop over steps: stages, logging, evaluation, checkpoints, stopping."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from segnet import (
+    build,
+    checkpoint,
+    data,
+    distributed,
+    health,
+    inference,
+    reporting,
+    runtime,
+    schedule,
+    signals,
+    sources,
+    steps,
+    summaries,
+)
+from segnet.config import Config
+from segnet.evaluate import evaluate_split
+
+__all__ = ["Stopped", "Trainer"]
+
+
+class Stopped(Exception):
+    """A run that was asked to stop has saved itself.
+
+    Attributes:
+      signal_number: The signal that asked.
+    """
+
+    def __init__(self, signal_number: int) -> None:
+        """Keeps the signal's number."""
+        super().__init__(f"stopped by signal {signal_number}")
+        self.signal_number = signal_number
+
+
+class Trainer:
+    """The objects of a run and the loop over them.
+
+    Attributes:
+      model: The network.
+      state: Where the run stands.
+      stopped_early: Whether `--early_stopping_epochs` ended it.
+    """
+
+    def __init__(
+        self, config: Config, device: runtime.Runtime, splits: sources.Splits
+    ) -> None:
+        """Builds everything, with random weights.
+
+        Args:
+          config: Of the run, class names filled in.
+          device: Where and how to compute.
+          splits: Manifests of the data.
+        """
+        self._config = config
+        self._device = device
+        self._splits = splits
+        self._loss = build.build_loss(config, splits.train)
+        self.model = build.build_model(config, splits.train.num_classes)
+        self._optimizer = build.build_optimizer(
+            config, self.model, loss_scaling=device.precision == "float16"
+        )
+        self._totals = steps.Totals()
+        self.state = checkpoint.RunState()
+        self._source = sources.RecordSource(
+            splits.train, config.data_dir, cache=config.cache == "memory"
+        )
+        self._eval_step = inference.create_eval_step(
+            self.model,
+            device_name=device.device_name,
+            run_eagerly=config.run_eagerly,
+        )
+        self.stopped_early = False
+
+    @property
+    def step(self) -> int:
+        """Steps done."""
+        return int(self.state.step.numpy())
+
+    @property
+    def variables(self) -> list[tf.Variable]:
+        """All that the future of the run depends on."""
+        return [
+            *self.model.variables,
+            *self._optimizer.variables,
+            *self.state.variables,
+        ]
+
+    def initialise(self) -> None:
+        """Restores the run or gives it its start; on rank 0."""
+        how = build.initialise(
+            self._config, self.model, self._open_checkpoints(), self._say
+        )
+        self._say(
+            f"{self._config.architecture}, "
+            f"{self.model.count_params() / 1e6:.2f} M weights, {how}"
+        )
+
+    def run(self, stop: signals.StopVotes, commit: Callable[[], None]) -> None:
+        """Trains from where `state` stands to the end of the run.
+
+        All workers enter with equal variables. May be called again when their
+        number has changed.
+
+        Args:
+          stop: Signals that came.
+          commit: Called between steps when the state may be kept, to go back
+            to if a worker is lost.
+
+        Raises:
+          Stopped: After a signal, when everything is saved.
+          RunError: If the loss is not finite or a checkpoint cannot be
+            written.
+          DataError: If a record is damaged.
+        """
+        self._commit = commit
+        self._checkpoints = self._open_checkpoints()
+        self._plan()
+        if distributed.is_chief():
+            checkpoint.save_config(self._config.workdir, self._config)
+        self._totals.take()
+        self._reporter = reporting.Reporter(
+            self._config,
+            self._schedule,
+            enabled=distributed.is_chief(),
+            step=self.step,
+        )
+        try:
+            self._reporter.introduce(
+                self.step,
+                self._learning_rate,
+                f"{self._device.device} {self._device.precision}, "
+                f"{distributed.size()} worker(s), "
+                f"{self._splits.train.num_records} training and "
+                f"{self._splits.evaluation.num_records} evaluation images",
+            )
+            self._train(stop)
+        finally:
+            self._reporter.close()
+
+    def _open_checkpoints(self) -> checkpoint.Checkpoints:
+        return checkpoint.Checkpoints(
+            self._config.workdir,
+            self.model,
+            self._optimizer,
+            self.state,
+            self._config.keep_checkpoints,
+        )
+
+    def _plan(self) -> None:
+        """Lays out the rest of the run for the workers there are."""
+        config, state = self._config, self.state
+        num_records = self._splits.train.num_records
+        workers, before = distributed.size(), int(state.workers.numpy())
+        self._schedule = schedule.create_schedule(config, num_records, workers)
+        if before:
+            old = schedule.create_schedule(config, num_records, before)
+            old = old.moved(int(state.offset.numpy()))
+            self._schedule = self._schedule.taken_over(old, self.step)
+        state.workers.assign(workers)
+        state.offset.assign(self._schedule.offset)
+        self._learning_rate = build.build_learning_rate(
+            config, self._schedule, workers
+        )
+
+    def _train(self, stop: signals.StopVotes) -> None:
+        """All stages that are not done, then the last evaluation."""
+        plan = self._schedule
+        for stage in plan.stages:
+            end = min(stage.end_step, plan.num_steps)
+            if self.step - plan.offset < end and not self.stopped_early:
+                with self._source.explain_damage():
+                    self._train_stage(stage, end, stop)
+        if int(self.state.evaluated_step.numpy()) != self.step:
+            self._evaluate()
+        self._save()
+
+    def _train_stage(
+        self, stage: schedule.Stage, end: int, stop: signals.StopVotes
+    ) -> None:
+        """The steps of one stage, up to a place; traced once."""
+        train_step = self._create_step(stage)
+        offset = self._schedule.offset
+        dataset = data.create_train_dataset(
+            self._source,
+            stage,
+            start_step=self.step - offset,
+            end_step=end,
+            augment=self._config.augment,
+            seed=self._config.seed,
+            shard_index=distributed.rank(),
+            shard_count=distributed.size(),
+        )
+        self._reporter.restart_clock(self.step, traces=True)
+        for images, labels in dataset:
+            votes = train_step(
+                images,
+                labels,
+                tf.constant(self._learning_rate(self.step - offset)),
+                tf.constant(stop.votes),
+            )
+            self.state.step.assign_add(1)
+            self._reporter.step_done(self.step)
+            self._after_step(stage)
+            self._leave_if(stop.agreed(votes.numpy()))
+            if self.stopped_early:
+                return
+
+    def _create_step(self, stage: schedule.Stage) -> steps.TrainStep:
+        """Traces a step for a stage's input size and set of weights."""
+        for layer in build.encoder_layers(self.model):
+            layer.trainable = not stage.freeze_encoder
+        return steps.create_train_step(
+            self.model,
+            self._loss,
+            self._optimizer,
+            self.model.trainable_variables,
+            self._totals,
+            device_name=self._device.device_name,
+            reduce_sum=distributed.allreduce_sum,
+            reduce_gradients=distributed.allreduce_gradients,
+            run_eagerly=self._config.run_eagerly,
+        )
+
+    def _after_step(self, stage: schedule.Stage) -> None:
+        """Logs, evaluates, saves and commits when it is time."""
+        step = self.step
+        epoch, into_epoch = self._schedule.epoch(step)
+        log = step % self._config.log_every_steps == 0 or not into_epoch
+        if log:
+            self._reporter.log(
+                step,
+                health.take_loss(self._totals, step),
+                self._learning_rate(step - 1 - self._schedule.offset),
+                stage.batch_size * distributed.size(),
+            )
+        each = self._config.evaluate_every_epochs
+        if not into_epoch and each and epoch % each == 0:
+            health.check_finite(self._totals, self.model, step)
+            self._evaluate()
+            self._stop_early(epoch)
+        every = self._config.checkpoint_every_steps
+        if step % every == 0 if every else not into_epoch:
+            self._save()
+        if log:
+            self._commit()
+
+    def _leave_if(self, signal_number: int | None) -> None:
+        """Saves and leaves when the workers agreed to stop."""
+        if signal_number is not None:
+            self._save()
+            self._say(f"stopped after step {self.step}, all is saved")
+            raise Stopped(signal_number)
+
+    def _evaluate(self) -> None:
+        """Scores the evaluation split; keeps the weights if they are best."""
+        start = time.perf_counter()
+        health.share_averages(self.model)
+        scores = evaluate_split(
+            self._eval_step, self._splits.evaluation, self._config
+        )
+        epoch, _ = self._schedule.epoch(self.step)
+        best = self.state.record(scores["mean_iou"] or 0.0, epoch)
+        self._reporter.report(
+            self.step, scores, best=best, seconds=time.perf_counter() - start
+        )
+        if best and distributed.is_chief():
+            self._checkpoints.save_best()
+        self._reporter.restart_clock(self.step, traces=False)
+
+    def _stop_early(self, epoch: int) -> None:
+        """Ends the run if the score no longer rises; all workers agree."""
+        patience = self._config.early_stopping_epochs
+        since = epoch - int(self.state.best_epoch.numpy())
+        if patience and since >= patience:
+            self.stopped_early = True
+            self._say(
+                f"stopped early: no better val_mean_iou for {since} epochs"
+            )
+
+    def _save(self) -> None:
+        """Rank 0 saves, if all is finite; the others go on."""
+        health.check_finite(self._totals, self.model, self.step)
+        health.share_averages(self.model)
+        if distributed.is_chief():
+            self._checkpoints.save()
+        self._reporter.restart_clock(self.step, traces=False)
+
+    def _say(self, message: str) -> None:
+        """One line for people, from rank 0."""
+        if distributed.is_chief():
+            summaries.say(message)

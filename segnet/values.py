@@ -1,0 +1,80 @@
+"""Flag values that are more than one number: parsed in one place.
+
+Standard library only.
+"""
+
+from __future__ import annotations
+
+import re
+
+from segnet.errors import ConfigError
+
+__all__ = ["check_size", "parse_profile_steps", "parse_resolutions"]
+
+
+def parse_resolutions(text: str) -> list[tuple[int, int, int | None, int]]:
+    """Parses `--resolution_schedule`.
+
+    Args:
+      text: `HxW[xBATCH]:EPOCHS,...` or empty.
+
+    Returns:
+      (height, width, batch size or None, epochs) of each stage, in order.
+
+    Raises:
+      ConfigError: If the text does not have this form.
+    """
+    stages = []
+    for part in filter(None, text.split(",")):
+        match = re.fullmatch(r"(\d+)x(\d+)(?:x(\d+))?:(\d+)", part.strip())
+        if not match or "0" in match.groups():
+            raise ConfigError(
+                f"--resolution_schedule={text}: '{part}' is not "
+                "HxW[xBATCH]:EPOCHS, for example 96x128x8:20"
+            )
+        height, width, batch, epochs = match.groups()
+        stages.append(
+            (int(height), int(width), int(batch) if batch else None,
+             int(epochs))
+        )  # fmt: skip
+    return stages
+
+
+def parse_profile_steps(text: str) -> tuple[int, int] | None:
+    """Parses `--profile_steps=FIRST,LAST`; None when empty.
+
+    Raises:
+      ConfigError: If it is not two rising step numbers.
+    """
+    if not text:
+        return None
+    match = re.fullmatch(r"(\d+),(\d+)", text)
+    if not match or int(match[1]) > int(match[2]):
+        raise ConfigError(
+            f"--profile_steps={text} is not FIRST,LAST, for example 10,15"
+        )
+    return int(match[1]), int(match[2])
+
+
+# Height and width must be a multiple of 2 to the number of poolings.
+_SIZE_MULTIPLE = {"vgg_segnet": 16, "segnet": 32}
+
+
+def check_size(architecture: str, height: int, width: int) -> None:
+    """Checks that the poolings divide the size without remainder.
+
+    Raises:
+      ConfigError: If not; names the nearest size that suits.
+    """
+    multiple = _SIZE_MULTIPLE[architecture]
+    if height % multiple == 0 and width % multiple == 0:
+        return
+    near = "x".join(
+        str(max(1, round(size / multiple)) * multiple)
+        for size in (height, width)
+    )
+    raise ConfigError(
+        f"input size {height}x{width} (height x width) does not suit "
+        f"{architecture}: both must be multiples of {multiple}; the nearest "
+        f"is {near} (--input_height, --input_width)"
+    )

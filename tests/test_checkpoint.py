@@ -1,0 +1,161 @@
+"""Tests of segnet/checkpoint.py."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from segnet import checkpoint
+from segnet.config import Config
+from segnet.errors import ConfigError, DataError, RunError
+
+
+class _Run:
+    """A one-weight run with a built optimizer."""
+
+    def __init__(self, folder, keep=2, units=1):
+        self.model = tf.keras.Sequential(
+            [tf.keras.layers.Dense(units, input_shape=(2,), name="dense")]
+        )
+        self.optimizer = tf.keras.optimizers.Adam(jit_compile=False)
+        self.optimizer.build(self.model.trainable_variables)
+        self.state = checkpoint.RunState()
+        self.checkpoints = checkpoint.Checkpoints(
+            str(folder), self.model, self.optimizer, self.state, keep
+        )
+        self.warnings = []
+
+    def step(self):
+        gradients = [tf.ones_like(v) for v in self.model.trainable_variables]
+        self.optimizer.apply_gradients(
+            zip(gradients, self.model.trainable_variables, strict=True)
+        )
+        self.state.step.assign_add(1)
+
+    def restore(self):
+        return self.checkpoints.restore_newest(self.warnings.append)
+
+    def values(self):
+        return [
+            variable.numpy()
+            for variable in [
+                *self.model.variables,
+                *self.optimizer.variables,
+                *self.state.variables,
+            ]
+        ]
+
+
+def test_restores_weights_optimizer_and_state(tmp_path):
+    run = _Run(tmp_path)
+    assert run.restore() is None
+    run.step()
+    run.state.best_score.assign(0.5)
+    run.checkpoints.save()
+    other = _Run(tmp_path)
+    assert other.restore().endswith("ckpt-1")
+    for ours, theirs in zip(other.values(), run.values(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    other.step()
+    run.step()
+    for ours, theirs in zip(other.values(), run.values(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_keeps_the_newest_and_the_best(tmp_path):
+    run = _Run(tmp_path, keep=2)
+    for step in range(4):
+        run.step()
+        run.checkpoints.save()
+        if step == 1:
+            run.checkpoints.save_best()
+    folder = tmp_path / "checkpoints"
+    kept = sorted(path.name for path in folder.glob("*.index"))
+    assert kept == ["ckpt-3.index", "ckpt-4.index"]
+    assert tf.train.latest_checkpoint(str(folder)).endswith("ckpt-4")
+    best = checkpoint.saved_checkpoint(str(tmp_path), "best")
+    assert best.endswith("best/ckpt-2")
+    latest = checkpoint.saved_checkpoint(str(tmp_path), "latest")
+    assert latest.endswith("checkpoints/ckpt-4")
+    assert checkpoint.saved_checkpoint(str(tmp_path), latest) == latest
+
+
+def test_saving_a_step_twice_writes_once(tmp_path):
+    run = _Run(tmp_path)
+    run.step()
+    run.checkpoints.save()
+    (file,) = (tmp_path / "checkpoints").glob("ckpt-1.data*")
+    before = file.stat().st_mtime_ns
+    run.checkpoints.save()
+    assert file.stat().st_mtime_ns == before
+
+
+def test_a_damaged_newest_checkpoint_falls_back(tmp_path):
+    run = _Run(tmp_path)
+    for _ in range(2):
+        run.step()
+        run.checkpoints.save()
+    (file,) = (tmp_path / "checkpoints").glob("ckpt-2.data*")
+    file.write_bytes(b"")
+    other = _Run(tmp_path)
+    assert other.restore().endswith("ckpt-1")
+    (warning,) = other.warnings
+    assert "ckpt-2 cannot be read" in warning and "\n" not in warning
+    assert int(other.state.step.numpy()) == 1
+
+
+def test_nothing_that_can_be_read_is_an_error(tmp_path):
+    run = _Run(tmp_path)
+    run.step()
+    run.checkpoints.save()
+    for file in (tmp_path / "checkpoints").glob("ckpt-1.*"):
+        file.write_bytes(b"junk")
+    with pytest.raises(DataError, match="none of the 1 checkpoints"):
+        _Run(tmp_path).restore()
+
+
+def test_a_full_disk_keeps_the_older_checkpoint(tmp_path, monkeypatch):
+    run = _Run(tmp_path)
+    run.step()
+    run.checkpoints.save()
+    run.step()
+
+    def fail(*args, **kwargs):
+        raise tf.errors.ResourceExhaustedError(None, None, "No space left")
+
+    monkeypatch.setattr(tf.train.CheckpointManager, "save", fail)
+    with pytest.raises(RunError, match="step 2 cannot be written"):
+        run.checkpoints.save()
+    assert _Run(tmp_path).restore().endswith("ckpt-1")
+
+
+def test_weights_of_another_network_are_refused(tmp_path):
+    run = _Run(tmp_path)
+    run.step()
+    run.checkpoints.save()
+    path = checkpoint.saved_checkpoint(str(tmp_path), "latest")
+    with pytest.raises(DataError, match="does not fit this network"):
+        checkpoint.restore_weights(_Run(tmp_path / "x", units=3).model, path)
+    model = _Run(tmp_path / "y").model
+    checkpoint.restore_weights(model, path)
+    np.testing.assert_array_equal(
+        model.get_weights()[0], run.model.get_weights()[0]
+    )
+
+
+def test_a_workdir_without_checkpoint_says_what_to_do(tmp_path):
+    with pytest.raises(ConfigError, match="train first"):
+        checkpoint.saved_checkpoint(str(tmp_path), "best")
+    with pytest.raises(ConfigError, match=r"no .*ckpt-9\.index"):
+        checkpoint.saved_checkpoint(str(tmp_path), str(tmp_path / "ckpt-9"))
+
+
+def test_config_round_trip(tmp_path):
+    assert checkpoint.load_config(str(tmp_path / "run")) is None
+    config = Config(epochs=2, class_names=("a", "b"))
+    checkpoint.save_config(str(tmp_path / "run"), config)
+    assert checkpoint.load_config(str(tmp_path / "run")) == config
+    (tmp_path / "run" / "config.json").write_text("{]")
+    with pytest.raises(ConfigError, match=r"config\.json is not a config"):
+        checkpoint.load_config(str(tmp_path / "run"))

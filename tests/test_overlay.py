@@ -1,0 +1,44 @@
+"""Tests of segnet/overlay.py."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from segnet import constants, overlay
+
+
+def test_colours_are_those_of_the_palette():
+    label = np.array([[0, 3], [255, 11]], np.uint8)
+    coloured = overlay.colour_labels(label)
+    assert coloured.shape == (2, 2, 3)
+    assert tuple(coloured[0, 1]) == constants.PALETTE[3]
+    assert tuple(coloured[1, 0]) == (0, 0, 0)
+    assert tuple(coloured[1, 1]) == constants.PALETTE[11]
+
+
+def test_the_palette_has_a_colour_of_its_own_for_each_class():
+    assert len(constants.PALETTE) == constants.MAX_CLASSES
+    assert len(set(constants.PALETTE)) == constants.MAX_CLASSES
+    assert all(0 <= value <= 255 for c in constants.PALETTE for value in c)
+
+
+def test_overlay_is_the_mean_of_image_and_colour():
+    image = np.full((48, 640, 3), 100, np.uint8)
+    label = np.zeros((48, 640), np.uint8)
+    label[:, 320:] = 1
+    picture = np.asarray(overlay.draw_overlay(image, label, ("sky", "car")))
+    # Wide enough: not enlarged; the legend stands beneath.
+    assert picture.shape[1] == 640 and picture.shape[0] > 48
+    for column, index in ((5, 0), (600, 1)):
+        expected = (np.array(constants.PALETTE[index]) + 100) / 2
+        np.testing.assert_allclose(picture[5, column], expected, atol=0.51)
+    legend = picture[48:].reshape(-1, 3)
+    for index in (0, 1):
+        assert np.any(np.all(legend == constants.PALETTE[index], -1))
+    assert not np.any(np.all(legend == constants.PALETTE[2], -1))
+
+
+def test_small_images_are_enlarged_by_a_whole_factor():
+    image = np.zeros((30, 200, 3), np.uint8)
+    picture = overlay.draw_overlay(image, np.zeros((30, 200), np.uint8), ("a",))
+    assert picture.width == 600

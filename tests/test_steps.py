@@ -1,0 +1,136 @@
+"""Tests of segnet/steps.py: the loss of a step, its gradients, its traces."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from segnet import losses, optim, steps
+
+NUM_CLASSES = 3
+
+
+def _step(
+    *, run_eagerly=False, reduce_sum=lambda t, name: t, loss_scaling=False
+):
+    """A step of a one-layer network with plain gradient descent at rate 1."""
+    tf.keras.utils.set_random_seed(0)
+    model = tf.keras.Sequential(
+        [
+            tf.keras.layers.Rescaling(1 / 255, input_shape=(None, None, 3)),
+            tf.keras.layers.Conv2D(NUM_CLASSES, 1, name="logits"),
+        ]
+    )
+    optimizer = optim.create_optimizer(
+        "sgd",
+        momentum=0.0,
+        weight_decay=0.0,
+        loss_scaling=loss_scaling,
+    )
+    optimizer.build(model.trainable_variables)
+    totals = steps.Totals()
+    traces = []
+
+    def reduce_gradients(gradients):
+        traces.append(1)
+        return gradients
+
+    step = steps.create_train_step(
+        model,
+        losses.create_loss_fn("cross_entropy", NUM_CLASSES, None),
+        optimizer,
+        model.trainable_variables,
+        totals,
+        device_name="/device:CPU:0",
+        reduce_sum=reduce_sum,
+        reduce_gradients=reduce_gradients,
+        run_eagerly=run_eagerly,
+    )
+    return step, model, totals, traces
+
+
+def _batch(seed=0, shape=(2, 4, 6)):
+    rng = np.random.default_rng(seed)
+    images = rng.integers(0, 256, (*shape, 3)).astype(np.uint8)
+    labels = rng.integers(0, NUM_CLASSES, shape).astype(np.int32)
+    labels[0, 0] = 255
+    return tf.constant(images), tf.constant(labels)
+
+
+ONE = tf.constant(1.0)
+NO_VOTES = tf.zeros([2])
+
+
+def _numpy_step(model, images, labels):
+    """Loss sum and new weights by NumPy."""
+    kernel, bias = (value.astype(np.float64) for value in model.get_weights())
+    x = images.numpy().reshape(-1, 3) / 255
+    y = labels.numpy().ravel()
+    valid = y < NUM_CLASSES
+    logits = x @ kernel[0, 0] + bias
+    logits -= logits.max(-1, keepdims=True)
+    p = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
+    one_hot = np.eye(NUM_CLASSES)[np.where(valid, y, 0)]
+    loss = -np.sum(np.log(np.sum(p * one_hot, -1))[valid])
+    d = (p - one_hot) * valid[:, None] / valid.sum()
+    return loss, valid.sum(), kernel[0, 0] - x.T @ d, bias - d.sum(0)
+
+
+@pytest.mark.parametrize("run_eagerly", [False, True])
+@pytest.mark.parametrize("loss_scaling", [False, True])
+def test_one_step_equals_numpy(run_eagerly, loss_scaling):
+    step, model, totals, _ = _step(
+        run_eagerly=run_eagerly, loss_scaling=loss_scaling
+    )
+    images, labels = _batch()
+    loss, weight, kernel, bias = _numpy_step(model, images, labels)
+    step(images, labels, ONE, NO_VOTES)
+    np.testing.assert_allclose(model.get_weights()[0][0, 0], kernel, atol=1e-5)
+    np.testing.assert_allclose(model.get_weights()[1], bias, atol=1e-5)
+    np.testing.assert_allclose(totals.take(), [loss, weight], rtol=1e-5)
+    np.testing.assert_array_equal(totals.take(), [0, 0])
+
+
+def test_the_weight_of_all_workers_divides():
+    """A second worker with as many pixels halves this one's gradient."""
+    images, labels = _batch()
+    changes = []
+    for factor in (1.0, 2.0):
+        step, model, _, _ = _step(
+            reduce_sum=lambda tensor, name, f=factor: tensor * f
+        )
+        before = model.get_weights()[0].copy()
+        step(images, labels, ONE, NO_VOTES)
+        changes.append(model.get_weights()[0] - before)
+    np.testing.assert_allclose(changes[0], 2 * changes[1], atol=1e-6)
+
+
+def test_traced_once():
+    step, _, _, traces = _step()
+    for seed in range(4):
+        step(*_batch(seed), ONE * seed, tf.constant([float(seed), 0.0]))
+    assert len(traces) == 1
+
+
+def test_votes_are_summed_over_the_workers():
+    step, _, _, _ = _step(reduce_sum=lambda tensor, name: 2 * tensor)
+    votes = step(*_batch(), ONE, tf.constant([0.0, 1.0]))
+    np.testing.assert_array_equal(votes, [0.0, 2.0])
+
+
+def test_only_ignored_pixels_change_nothing():
+    step, model, totals, _ = _step()
+    before = [value.copy() for value in model.get_weights()]
+    images, labels = _batch()
+    step(images, tf.fill(labels.shape, 255), ONE, NO_VOTES)
+    for old, new in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+    np.testing.assert_array_equal(totals.take(), [0, 0])
+
+
+def test_a_loss_that_is_not_finite_stays_visible():
+    totals = steps.Totals()
+    totals.add(tf.constant(np.nan), tf.constant(1.0))
+    totals.add(tf.constant(1.0), tf.constant(1.0))
+    assert np.isnan(totals.take()[0])

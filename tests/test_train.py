@@ -1,0 +1,90 @@
+"""Ways to train: frozen encoder, smaller inputs first, ends before time."""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+from conftest import lines, run_flags
+
+import main
+from segnet import checkpoint
+
+
+def test_a_frozen_encoder_keeps_its_weights(data_dir, trained, tmp_path):
+    status = main.main(
+        run_flags(
+            data_dir,
+            tmp_path / "run",
+            "--epochs=1",
+            "--freeze_encoder_epochs=1",
+            f"--init_from={trained}",
+        )
+    )
+    assert status == 0
+    before, after = (
+        tf.train.load_checkpoint(path)
+        for path in (
+            checkpoint.saved_checkpoint(str(trained), "best"),
+            checkpoint.saved_checkpoint(str(tmp_path / "run"), "latest"),
+        )
+    )
+    same = {}
+    for name, shape in before.get_variable_to_shape_map().items():
+        if name.startswith("model/") and len(shape) == 4:
+            same[name] = np.array_equal(
+                before.get_tensor(name), after.get_tensor(name)
+            )
+    # The encoder has batch norm because that of the other run has.
+    # Ten encoder kernels stay, the decoder's five learn.
+    assert sum(same.values()) == 10
+    assert len(same) == 15
+
+
+def test_smaller_inputs_first(data_dir, tmp_path, capsys):
+    status = main.main(
+        run_flags(
+            data_dir,
+            tmp_path / "run",
+            "--epochs=2",
+            "--resolution_schedule=16x32x5:1",
+        )
+    )
+    assert status == 0
+    # 10 // 5 + 10 // 2 steps.
+    assert lines(tmp_path / "run")[-1]["step"] == 7
+
+
+def test_early_stopping(data_dir, tmp_path, capsys):
+    status = main.main(
+        run_flags(
+            data_dir,
+            tmp_path / "run",
+            "--epochs=50",
+            "--learning_rate=1e-12",
+            "--batch_norm_momentum=0.9999",
+            "--early_stopping_epochs=1",
+        )
+    )
+    assert status == 0
+    assert "stopped early" in capsys.readouterr().out
+    assert lines(tmp_path / "run")[-1]["epoch"] < 50
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(data_dir, tmp_path, capsys):
+    status = main.main(
+        run_flags(
+            data_dir,
+            tmp_path / "run",
+            "--epochs=5",
+            "--optimizer=sgd",
+            "--learning_rate=1e30",
+            "--nobatch_norm_in_encoder",
+        )
+    )
+    assert status == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "the loss is" in error
+    assert "--learning_rate" in error
+    # Nothing that is not finite was saved.
+    assert not list((tmp_path / "run").glob("checkpoints/ckpt-*"))
