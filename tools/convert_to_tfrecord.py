@@ -9,9 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pathlib
-import signal
 import sys
-import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -20,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 # this file too, so nothing heavy may be imported here.
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from segnet import conversion, convert_flags, pairs
+from segnet import conversion, convert_flags, pairs, signals
 from segnet.convert_flags import Settings
 from segnet.errors import DataError, UserError
 
@@ -31,10 +29,6 @@ __all__ = ["convert", "main", "verify"]
 
 _INTERRUPTED = 130
 _TERMINATED = 143
-
-
-class _Terminated(BaseException):
-    """SIGTERM came; not an Exception, so that nothing but `main` stops it."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -54,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         settings = convert_flags.parse_flags(argv)
-        with _termination_raised():
+        with signals.termination_raised():
             if settings.verify_only:
                 verify(settings)
             else:
@@ -65,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("convert_to_tfrecord: interrupted, nothing kept", file=sys.stderr)
         return _INTERRUPTED
-    except _Terminated:
+    except signals.Terminated:
         print("convert_to_tfrecord: terminated, nothing kept", file=sys.stderr)
         return _TERMINATED
     return 0
@@ -281,23 +275,6 @@ def _summarise(settings: Settings, manifest: Manifest, seconds: float) -> None:
             f"next: python main.py --data_dir={settings.output_dir} "
             "--workdir=run"
         )
-
-
-@contextlib.contextmanager
-def _termination_raised() -> Iterator[None]:
-    """Lets SIGTERM unwind, so that temporary files are removed."""
-
-    def stop(number: int, frame: Any) -> None:
-        raise _Terminated
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,46 @@
+# `make help` lists the targets; each does its own set-up in $(VENV).
+# VENV=.venv   where things are installed
+# PYTHON=...   which Python 3.10 or 3.11 to take (default: the first found)
+# ARGS=...     passed on to pytest
+SHELL := /bin/bash
+VENV ?= .venv
+PY := $(VENV)/bin/python
+ARGS ?=
+export VENV PYTHON
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-horovod lint format test test-slow test-dist demo clean
+
+help:  ## list the targets
+	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | \
+	  expand -t 22
+
+setup:  ## create .venv and install what is pinned
+	@tools/setup_env.sh dev
+
+setup-horovod:  ## and build Horovod with Gloo (needs g++)
+	@tools/setup_env.sh horovod
+
+lint: setup  ## check style and formatting
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+
+format: setup  ## repair style and formatting where that can be automatic
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+test:  ## all tests but the slow ones, with coverage
+	@tools/run_tests.sh $(ARGS)
+
+test-slow: setup  ## the slow tests
+	$(PY) -m pytest -m slow $(ARGS)
+
+test-dist: setup setup-horovod  ## the two-process Horovod tests
+	$(PY) -m pytest -m "dist and not slow" $(ARGS)
+
+demo:  ## draw a data set, convert, train, evaluate, predict (into demo/)
+	@tools/demo.sh
+
+clean:  ## remove what make wrote, apart from .venv
+	rm -rf demo/data demo/records demo/run .pytest_cache .ruff_cache .coverage .coverage.*
+	find main.py segnet tools tests -name __pycache__ -prune -exec rm -rf {} +

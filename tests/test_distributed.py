@@ -1,0 +1,149 @@
+"""`segnet.distributed` in a single process; see also test_collectives.py."""
+
+from __future__ import annotations
+
+import sys
+import types
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from segnet import distributed
+from segnet.errors import ConfigError
+
+
+@pytest.fixture
+def launch(monkeypatch):
+    """Makes this process look like one that a launcher started."""
+    monkeypatch.setattr(distributed, "_hvd", None)
+
+    def set_variables(rank, size, **others):
+        for name, value in {"RANK": rank, "SIZE": size, **others}.items():
+            monkeypatch.setenv(f"HOROVOD_{name}", str(value))
+
+    return set_variables
+
+
+class _Horovod(types.ModuleType):
+    """A Horovod that sees the number of workers it is told."""
+
+    def __init__(self, size):
+        super().__init__("horovod.tensorflow")
+        self.calls = []
+        self.size = lambda: size
+        self.rank = lambda: 0
+        self.init = lambda: self.calls.append("init")
+        self.shutdown = lambda: self.calls.append("shutdown")
+
+
+@pytest.fixture
+def horovod(monkeypatch):
+    def install(size):
+        module = _Horovod(size)
+        package = types.ModuleType("horovod")
+        package.tensorflow = module
+        monkeypatch.setitem(sys.modules, "horovod", package)
+        monkeypatch.setitem(sys.modules, "horovod.tensorflow", module)
+        return module
+
+    return install
+
+
+def test_alone_nothing_is_imported_or_changed(monkeypatch):
+    # Importing it would fail.
+    monkeypatch.setitem(sys.modules, "horovod", None)
+    distributed.init()
+    assert (distributed.rank(), distributed.size()) == (0, 1)
+    assert (distributed.local_rank(), distributed.local_size()) == (0, 1)
+    assert distributed.is_chief()
+    tensor, array = tf.constant([1.0, 2.0]), np.array([[3, 4]])
+    assert distributed.allreduce_sum(tensor, "t") is tensor
+    assert distributed.allreduce_array(array, "a") is array
+    gradients = [tensor, None]
+    for compression in distributed.COMPRESSIONS:
+        summed = distributed.allreduce_gradients(gradients, compression)
+        assert summed[0] is tensor
+        assert summed[1] is None
+    variable = tf.Variable(3.0)
+    distributed.broadcast_variables([variable])
+    assert float(variable) == 3.0
+    distributed.barrier()
+    distributed.shutdown()
+
+
+@pytest.mark.parametrize("value", [{"a": [1, 2.5, None, "é"]}, [], "x", 0])
+def test_json_alone(value):
+    assert distributed.broadcast_json(value) == value
+    assert distributed.allgather_json(value) == [value]
+
+
+@pytest.mark.parametrize("flag", [True, False])
+def test_any_rank_alone(flag):
+    assert distributed.any_rank(flag) is flag
+
+
+def test_one_process_under_a_launcher_needs_no_horovod(launch, monkeypatch):
+    monkeypatch.setitem(sys.modules, "horovod", None)
+    launch(0, 1)
+    distributed.init()
+    assert distributed.size() == 1
+
+
+def test_missing_horovod_names_the_remedy(launch, monkeypatch):
+    monkeypatch.setitem(sys.modules, "horovod", None)
+    launch(0, 2)
+    with pytest.raises(ConfigError, match="2 processes were started") as info:
+        distributed.init()
+    assert "make setup-horovod" in str(info.value)
+    assert "\n" not in str(info.value)
+
+
+def test_init_starts_horovod_once(launch, horovod):
+    module = horovod(2)
+    launch(0, 2)
+    distributed.init()
+    distributed.init()
+    assert distributed.size() == 2
+    distributed.shutdown()
+    distributed.shutdown()
+    assert module.calls == ["init", "shutdown"]
+    assert distributed.size() == 1
+
+
+def test_elastic_job_of_one_may_grow(launch, horovod):
+    module = horovod(1)
+    launch(0, 1, ELASTIC=1)
+    distributed.init()
+    assert module.calls == ["init"]
+
+
+def test_elastic_job_may_have_changed_since_the_launch(launch, horovod):
+    module = horovod(1)
+    launch(0, 2, ELASTIC=1)
+    distributed.init()
+    assert module.calls == ["init"]
+    assert distributed.size() == 1
+
+
+def test_horovod_without_mpi_under_mpirun(launch, horovod):
+    # Else each process would train by itself and write over the others.
+    module = horovod(1)
+    launch(0, 2)
+    with pytest.raises(ConfigError, match="Horovod sees 1") as info:
+        distributed.init()
+    assert "HOROVOD_WITH_MPI=1" in str(info.value)
+    assert module.calls == ["init", "shutdown"]
+    assert distributed.size() == 1
+
+
+def test_worker_lost():
+    class HorovodInternalError(RuntimeError):
+        pass
+
+    lost = tf.errors.UnknownError(None, None, "Horovod has been shut down.")
+    assert distributed.is_worker_lost(lost)
+    assert distributed.is_worker_lost(HorovodInternalError("gone"))
+    other = tf.errors.DataLossError(None, None, "corrupted record at 12")
+    assert not distributed.is_worker_lost(other)
+    assert not distributed.is_worker_lost(ValueError("Horovod"))

@@ -1,0 +1,201 @@
+#!/usr/bin/env bash
+# Brings .venv up to date; does nothing when it already is.
+#
+#   tools/setup_env.sh run       what training on CPU or GPU needs
+#   tools/setup_env.sh dev       and tests, lint, coverage
+#   tools/setup_env.sh horovod   and Horovod, built here with Gloo
+#
+# VENV=.venv       where to install
+# PYTHON=python3   which Python 3.10 or 3.11 to take; by default the first of
+#                  python3.11, python3.10, python3 that is one, else uv gets
+#                  Python 3.11
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+VENV=${VENV:-.venv}
+export PIP_DISABLE_PIP_VERSION_CHECK=1
+
+# What Horovod is built with: Gloo between processes, TensorFlow alone.
+HOROVOD_OPTIONS=(
+  HOROVOD_WITH_GLOO=1 HOROVOD_WITHOUT_MPI=1 HOROVOD_CPU_OPERATIONS=GLOO
+  HOROVOD_WITH_TENSORFLOW=1 HOROVOD_WITHOUT_PYTORCH=1 HOROVOD_WITHOUT_MXNET=1
+)
+
+# Exit status where Horovod cannot be built for want of a compiler.
+NO_COMPILER=3
+
+die() {
+  echo "setup: $*" >&2
+  exit 1
+}
+
+say() { echo "setup: $*"; }
+
+# Whether $1 runs (version managers leave commands that do not), is Python
+# 3.10 or 3.11 and can make virtual environments.
+is_usable_python() {
+  "$1" -c '
+import ensurepip, sys, venv
+sys.exit(sys.version_info[:2] not in ((3, 10), (3, 11)))
+' >/dev/null 2>&1
+}
+
+python_version() {
+  "$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null
+}
+
+# Prints a command that runs uv: the one on PATH, else one installed beside
+# the environment by whatever Python there is.
+find_uv() {
+  local home="$VENV-uv" python
+  if uv --version >/dev/null 2>&1; then
+    echo uv
+    return
+  fi
+  for python in python3 python3.{14,13,12,11,10,9,8}; do
+    [[ -x $home/bin/uv ]] && break
+    rm -rf "$home"
+    "$python" -m pip install --quiet --target "$home" \
+      -r requirements/uv.txt >/dev/null 2>&1 && break
+    rm -rf "$home"
+    "$python" -m venv "$home" >/dev/null 2>&1 &&
+      "$home/bin/python" -m pip install --quiet \
+        -r requirements/uv.txt >/dev/null 2>&1
+  done
+  "$home/bin/uv" --version >/dev/null 2>&1 && echo "$home/bin/uv"
+}
+
+# Prints the path of a usable Python, getting 3.11 with uv if there is none.
+find_python() {
+  local candidate uv
+  if [[ -n ${PYTHON:-} ]]; then
+    is_usable_python "$PYTHON" || die "PYTHON=$PYTHON is not a Python 3.10" \
+      "or 3.11 with the modules venv and ensurepip; name another one"
+    command -v "$PYTHON"
+    return
+  fi
+  # Every one on PATH: the first may be a shim that does not run.
+  while IFS= read -r candidate; do
+    if is_usable_python "$candidate"; then
+      echo "$candidate"
+      return
+    fi
+  done < <(type -ap python3.11 python3.10 python3)
+  say "no Python 3.10 or 3.11 with venv found; getting 3.11 with uv" >&2
+  uv=$(find_uv) || die "no Python 3.10 or 3.11 with the modules venv and" \
+    "ensurepip, and no uv to get one: install python3.11 and" \
+    "python3.11-venv, or uv, or name a Python with PYTHON=..."
+  export UV_PYTHON_PREFERENCE=only-managed
+  "$uv" python install 3.11 >&2 &&
+    candidate=$("$uv" python find 3.11) && is_usable_python "$candidate" ||
+    die "$uv could not get Python 3.11 (its message is above): install" \
+      "python3.11 and python3.11-venv, or name a Python with PYTHON=..."
+  echo "$candidate"
+}
+
+# Makes $VENV, unless it is there and sound.
+create_venv() {
+  local python version
+  version=$(python_version "$VENV/bin/python" || true)
+  if [[ -n ${PYTHON:-} && -n $version &&
+    $(python_version "$PYTHON" || true) != "$version" ]]; then
+    die "$VENV has Python $version, which PYTHON=$PYTHON is not: remove" \
+      "$VENV, or choose another place with VENV=.venv-other"
+  fi
+  case $version in
+    3.10 | 3.11)
+      "$VENV/bin/python" -m pip --version >/dev/null 2>&1 && return
+      # Some tools make environments without pip.
+      "$VENV/bin/python" -m ensurepip >/dev/null 2>&1 && return
+      ;;
+    ?*) die "$VENV has Python $version, and 3.10 or 3.11 is needed: remove" \
+      "$VENV, or choose another place with VENV=.venv-other" ;;
+  esac
+  if [[ -e $VENV && ! -e $VENV/pyvenv.cfg ]]; then
+    die "$VENV is not a virtual environment: remove it, or choose another" \
+      "place with VENV=.venv-other"
+  fi
+  python=$(find_python)
+  say "creating $VENV with Python $(python_version "$python") ($python)"
+  "$python" -m venv --clear "$VENV" ||
+    die "$python could not create $VENV (its message is above)"
+}
+
+# A fingerprint of the requirement files $@ and the Python under $VENV.
+fingerprint() {
+  { "$VENV/bin/python" -VV && cat "$@"; } | sha256sum | cut -d' ' -f1
+}
+
+# Whether $VENV/$1.stamp says that the requirement files $2... are installed.
+is_installed() {
+  local stamp="$VENV/$1.stamp"
+  shift
+  [[ -e $stamp && $(<"$stamp") == "$(fingerprint "$@")" ]]
+}
+
+# Installs requirement file $2 under stamp $1; $3... are files it includes.
+install_requirements() {
+  is_installed "$@" && return
+  local started=$SECONDS
+  say "installing $2 into $VENV (some minutes the first time)"
+  "$VENV/bin/python" -m pip install --quiet -r "$2" ||
+    die "pip could not install $2 (its message is above)"
+  fingerprint "${@:2}" >"$VENV/$1.stamp"
+  say "installed $2 in $((SECONDS - started)) s"
+}
+
+# Prints a cmake that can build Horovod, installing one if need be.
+find_cmake() {
+  local version
+  version=$(cmake --version 2>/dev/null | sed -n '1s/.*version //p' || true)
+  case $version in
+    3.1[3-9].* | 3.[2-9][0-9].*) command -v cmake ;;
+    *)
+      say "no cmake 3.13 or later 3 found; installing one into $VENV" >&2
+      "$VENV/bin/python" -m pip install --quiet \
+        -r requirements/horovod-build.txt >&2 ||
+        die "pip could not install requirements/horovod-build.txt" \
+          "(its message is above)"
+      echo "$(cd "$VENV/bin" && pwd)/cmake"
+      ;;
+  esac
+}
+
+install_horovod() {
+  local files=(requirements/horovod.txt requirements.txt)
+  is_installed horovod "${files[@]}" && return
+  local started=$SECONDS compiler=${CXX:-g++} log="$VENV/horovod.log" cmake
+  if ! command -v "$compiler" >/dev/null; then
+    say "Horovod needs a C++ compiler, and $compiler is not there:" \
+      "install g++" >&2
+    exit "$NO_COMPILER"
+  fi
+  cmake=$(find_cmake)
+  say "building Horovod (about 3 minutes on 2 cores; log: $log)"
+  rm -f "$VENV/horovod.stamp"
+  # Reinstalled by force: it must match the TensorFlow that is there now.
+  env "${HOROVOD_OPTIONS[@]}" CXX="$compiler" HOROVOD_CMAKE="$cmake" \
+    MAKEFLAGS="-j$(nproc)" \
+    "$VENV/bin/python" -m pip install --verbose --no-cache-dir --no-deps \
+    --force-reinstall --no-build-isolation \
+    -r requirements/horovod.txt >"$log" 2>&1 || {
+    grep -i 'error' "$log" | head -n 5 >&2 || true
+    die "Horovod could not be built: see $log"
+  }
+  "$VENV/bin/horovodrun" --check-build 2>/dev/null | grep -q '\[X\] Gloo' ||
+    die "the Horovod that was built has no Gloo: see $log"
+  fingerprint "${files[@]}" >"$VENV/horovod.stamp"
+  say "built Horovod in $((SECONDS - started)) s"
+}
+
+case ${1:-} in
+  run | dev | horovod) ;;
+  *) die "usage: tools/setup_env.sh run|dev|horovod" ;;
+esac
+create_venv
+install_requirements run requirements.txt
+if [[ $1 == dev ]]; then
+  install_requirements dev requirements/dev.txt requirements.txt
+elif [[ $1 == horovod ]]; then
+  install_horovod
+fi
