@@ -12,7 +12,7 @@ import tensorflow as tf
 __all__ = ["augment", "resize_image", "resize_label"]
 
 # Of height and width, how much the random crop keeps at least.
-_SMALLEST_CROP = 0.5
+_SMALLEST_CROP = 0.7
 # Height and width of the crop are scaled by up to this, independently.
 _ASPECT_JITTER = 1.15
 _BRIGHTNESS = 32.0
@@ -99,7 +99,7 @@ def augment(
 def _random_crop(
     image: tf.Tensor, label: tf.Tensor, seed: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Cuts out a window of random size and place (a zoom of up to two)."""
+    """Cuts out a window of random size and place (a zoom of up to 1.4)."""
     draw = tf.random.stateless_uniform([4], seed)
     keep = _SMALLEST_CROP + (1.0 - _SMALLEST_CROP) * draw[0]
     aspect = tf.pow(_ASPECT_JITTER, 2.0 * draw[1] - 1.0)

@@ -140,10 +140,9 @@ class Config:
     loss: str = _field(
         "cross_entropy",
         "Training loss.",
-        choices=tuple(
-            "cross_entropy dice cross_entropy_dice focal lovasz_softmax".split()
-        ),
-    )
+        choices=("cross_entropy", "dice", "cross_entropy_dice", "focal",
+                 "lovasz_softmax"),
+    )  # fmt: skip
     class_weights: str = _field(
         "none",
         "Weights of the classes in the loss: none, median_frequency or "

@@ -15,14 +15,12 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 HOROVODRUN = Path(sys.executable).with_name("horovodrun")
 
-pytestmark = [
-    pytest.mark.dist,
-    pytest.mark.skipif(
-        importlib.util.find_spec("horovod") is None
-        and os.environ.get("CI") != "true",
-        reason="Horovod is not installed: make setup-horovod",
-    ),
-]
+needs_horovod = pytest.mark.skipif(
+    importlib.util.find_spec("horovod") is None
+    and os.environ.get("CI") != "true",
+    reason="Horovod is not installed: make setup-horovod",
+)
+pytestmark = [pytest.mark.dist, needs_horovod]
 
 
 def run_workers(size, arguments, *, script="tests/dist_worker.py", env=None):

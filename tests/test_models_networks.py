@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from segnet import models
 from segnet.errors import ConfigError
+from segnet.models import layers
 
 _TINY = 1 / 32
 
@@ -134,7 +135,7 @@ def test_dropout_follows_the_deep_layers(architecture, names, images):
     drops = [
         layer
         for layer in model.layers
-        if isinstance(layer, tf.keras.layers.Dropout)
+        if isinstance(layer, layers.CountedDropout)
     ]
     assert [layer.name for layer in drops] == names.split()
     assert {layer.rate for layer in drops} == {0.5}

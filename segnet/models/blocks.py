@@ -89,7 +89,7 @@ class Builder:
         """Dropout, if there is any."""
         if not self.dropout:
             return inputs
-        return tf.keras.layers.Dropout(self.dropout, name=name)(inputs)
+        return layers.CountedDropout(self.dropout, name=name)(inputs)
 
     def classify(
         self, inputs: tf.Tensor, num_classes: int, name: str = "logits"

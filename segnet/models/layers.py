@@ -6,6 +6,7 @@ MaxPoolGrad, so neither occurs here, forward or backward.
 
 from __future__ import annotations
 
+import zlib
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import tensorflow as tf
 
 __all__ = [
     "BilinearUpsampling",
+    "CountedDropout",
     "MaskUnpooling",
     "MaxPoolWithMask",
     "UpsampledConv2D",
@@ -114,6 +116,47 @@ class UpsampledConv2D(tf.keras.layers.Conv2D):
         for fixed in ("kernel_size", "padding"):
             del config[fixed]
         return config
+
+
+class CountedDropout(tf.keras.layers.Layer):
+    """Dropout whose masks are a function of a counter that is saved.
+
+    A run that is resumed goes on with the masks that an undisturbed one has;
+    Keras's own dropout would begin anew. Same shape and dtype out as in.
+    """
+
+    def __init__(self, rate: float, **kwargs: Any) -> None:
+        """Creates the layer.
+
+        Args:
+          rate: Share of the values that become zero in training.
+          **kwargs: Of `tf.keras.layers.Layer`; the name decides the masks.
+        """
+        super().__init__(**kwargs)
+        self.rate = rate
+
+    def build(self, input_shape: Any) -> None:
+        """Creates the counter."""
+        self.counter = self.add_weight(
+            "counter", [], tf.int32, "zeros", trainable=False
+        )
+        super().build(input_shape)
+
+    def call(
+        self, inputs: tf.Tensor, training: bool | None = None
+    ) -> tf.Tensor:
+        """Drops and scales up in training, else passes on."""
+        if not training:
+            return inputs
+        seed = tf.stack([zlib.crc32(self.name.encode()) >> 1, self.counter])
+        draw = tf.random.stateless_uniform(tf.shape(inputs), seed)
+        self.counter.assign_add(1)
+        kept = tf.cast(draw >= self.rate, inputs.dtype)
+        return inputs * kept / tf.cast(1.0 - self.rate, inputs.dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        """What `__init__` takes."""
+        return super().get_config() | {"rate": self.rate}
 
 
 class MaxPoolWithMask(tf.keras.layers.Layer):

@@ -94,7 +94,7 @@ def _camera(rng: np.random.Generator, size: tuple[int, int]) -> Camera:
     rows, columns = size
     return Camera(
         focal=rows * rng.uniform(1.05, 1.25),
-        eye=rng.uniform(2.1, 2.6),
+        eye=rng.uniform(1.5, 1.9),
         centre=columns * rng.uniform(0.38, 0.62),
         horizon=rows * rng.uniform(0.41, 0.51),
         bottom=rows,
@@ -145,7 +145,7 @@ def _traffic(
     for lane in range(street.lanes):
         x = street.lane_centre(lane) + rng.uniform(-0.25, 0.25)
         depth = start + rng.uniform(0, 7)
-        while depth < 40 and rng.random() < 0.7:
+        while depth < 30 and rng.random() < 0.7:
             things.append((depth, draw_car, x, x < -1.2))
             depth += rng.uniform(9, 16)
     if rng.random() < 0.3:
@@ -172,11 +172,11 @@ def _roadside(
     for side, kerb in ((-1, street.left), (1, street.right)):
         for _ in range(int(rng.integers(0, 3))):
             x = kerb + side * rng.uniform(0.6, street.pavement - 0.5)
-            things.append((_visible(rng, camera, x, 10), draw_pedestrian, x))
+            things.append((_visible(rng, camera, x, 6), draw_pedestrian, x))
         sign = 0.0
         if rng.random() < 0.62:
             x = kerb + side * rng.uniform(0.35, 0.7)
-            sign = _visible(rng, camera, x, 9)
+            sign = _visible(rng, camera, x, 6)
             things.append((sign, draw_sign, x))
         if rng.random() < 0.6:
             x = kerb + side * rng.uniform(0.8, 1.5)

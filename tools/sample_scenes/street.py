@@ -114,7 +114,7 @@ def draw_markings(canvas: Canvas, street: Street) -> None:
     """Draws lane markings, edge lines and sometimes a zebra crossing."""
     rng, nearest = canvas.rng, canvas.camera.nearest()
     white = jitter(rng, pick(rng, ((236, 236, 230), (232, 214, 150))), 10)
-    half = rng.uniform(0.12, 0.16)
+    half = rng.uniform(0.15, 0.2)
     # Farther away a line is about as thin as a pixel of the result.
     far = max(0.8 * canvas.camera.focal * half, nearest + 3.0)
     phase = rng.uniform(0, 5)
