@@ -11,7 +11,8 @@ import tensorflow as tf
 
 __all__ = ["augment", "resize_image", "resize_label"]
 
-# Of height and width, how much the random crop keeps at least.
+# The random crop is scaled by a factor between this and its inverse, as far as
+# the image goes.
 _SMALLEST_CROP = 0.7
 # Height and width of the crop are scaled by up to this, independently.
 _ASPECT_JITTER = 1.15
@@ -67,6 +68,7 @@ def augment(
     height: int,
     width: int,
     policy: str,
+    window: tuple[float, float] = (1.0, 1.0),
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Brings a sample to the network's input size, changed at random.
 
@@ -78,16 +80,22 @@ def augment(
       width: Width to return, pixels.
       policy: `none` (resize only) or `basic` (flip, crop and scale,
         brightness, contrast, saturation).
+      window: Part of the image's height and width to see, in 0..1, at a
+        random place; with `basic` scaled at random.
 
     Returns:
       Image uint8 `[height, width, 3]` and label int32 `[height, width]`.
     """
     if policy == "none":
+        if window != (1.0, 1.0):
+            image, label = _random_crop(image, label, seed, window, 1.0, 1.0)
         image = resize_image(image, height, width)
         label = resize_label(label, height, width)
     else:
         seeds = tf.unstack(tf.random.split(seed, 3))
-        image, label = _random_crop(image, label, seeds[0])
+        image, label = _random_crop(
+            image, label, seeds[0], window, _SMALLEST_CROP, _ASPECT_JITTER
+        )
         image = resize_image(image, height, width)
         label = resize_label(label, height, width)
         image, label = _random_flip(image, label, seeds[1])
@@ -97,15 +105,25 @@ def augment(
 
 
 def _random_crop(
-    image: tf.Tensor, label: tf.Tensor, seed: tf.Tensor
+    image: tf.Tensor,
+    label: tf.Tensor,
+    seed: tf.Tensor,
+    part: tuple[float, float],
+    smallest: float,
+    aspect_jitter: float,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Cuts out a window of random size and place (a zoom of up to 1.4)."""
+    """Cuts out a window of random size and place.
+
+    It has `part` of height and width, times one factor between `smallest` and
+    its inverse (never more than the image), and up to `aspect_jitter` more of
+    one and less of the other.
+    """
     draw = tf.random.stateless_uniform([4], seed)
-    keep = _SMALLEST_CROP + (1.0 - _SMALLEST_CROP) * draw[0]
-    aspect = tf.pow(_ASPECT_JITTER, 2.0 * draw[1] - 1.0)
+    scale = _between((smallest, 1.0 / smallest), draw[0])
+    aspect = tf.pow(aspect_jitter, 2.0 * draw[1] - 1.0)
     size = tf.cast(tf.shape(label), tf.float32)
-    window = tf.minimum(size * keep * tf.stack([aspect, 1.0 / aspect]), size)
-    window = tf.maximum(tf.round(window), 1.0)
+    window = size * part * scale * tf.stack([aspect, 1.0 / aspect])
+    window = tf.maximum(tf.round(tf.minimum(window, size)), 1.0)
     corner = tf.cast(tf.floor((size - window + 1.0) * draw[2:]), tf.int32)
     corner = tf.minimum(corner, tf.cast(size - window, tf.int32))
     end = corner + tf.cast(window, tf.int32)

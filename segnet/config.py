@@ -16,6 +16,7 @@ from segnet.values import (
     check_size,
     parse_profile_steps,
     parse_resolutions,
+    parse_size,
 )
 
 __all__ = [
@@ -73,6 +74,11 @@ class Config:
         "Smaller inputs for the first epochs: HxW[xBATCH]:EPOCHS,... For "
         "example 96x128x8:20 trains 20 epochs at 96x128 with batch 8, then "
         "the rest at the input size.",
+    )
+    train_crop: str = _field(
+        "",
+        "HxW: train on random windows of this size, at the scale of the input "
+        "size. Evaluation and prediction see whole images.",
     )
     batch_norm_in_encoder: bool | None = _field(
         None,
@@ -224,6 +230,14 @@ def validate(config: Config) -> None:
             f"--resolution_schedule={config.resolution_schedule} leaves no "
             f"epoch of --epochs={config.epochs} at the input size; shorten it"
         )
+    crop = parse_size(config.train_crop, "train_crop")
+    if crop:
+        check_size(config.architecture, *crop)
+        if crop[0] > config.input_height or crop[1] > config.input_width:
+            raise ConfigError(
+                f"--train_crop={config.train_crop} is larger than the input "
+                f"size {config.input_height}x{config.input_width}"
+            )
     if config.encoder_weights and config.init_from:
         raise ConfigError(
             "--encoder_weights and --init_from are both given; use "

@@ -99,6 +99,7 @@ def create_train_dataset(
                       epoch * source.num_records + index]),
             height=stage.height,
             width=stage.width,
+            window=stage.window,
             policy=augment,
         )  # fmt: skip
 

@@ -10,7 +10,7 @@ import dataclasses
 
 from segnet.config import Config
 from segnet.errors import ConfigError
-from segnet.values import parse_resolutions
+from segnet.values import parse_resolutions, parse_size
 
 __all__ = ["Schedule", "Stage", "create_schedule"]
 
@@ -22,6 +22,8 @@ class Stage:
     Attributes:
       height: Input height, pixels.
       width: Input width, pixels.
+      window: Part of each image's height and width that is seen; below 1
+        with `--train_crop`.
       batch_size: Images a step, per worker.
       freeze_encoder: Whether the encoder keeps its weights.
       first_epoch: First epoch of the stage, from 0.
@@ -32,6 +34,7 @@ class Stage:
 
     height: int
     width: int
+    window: tuple[float, float]
     batch_size: int
     freeze_encoder: bool
     first_epoch: int
@@ -144,7 +147,7 @@ def create_schedule(
     """
     borders = _stage_borders(config)
     stages: list[Stage] = []
-    for (first, height, width, batch), following in zip(
+    for (first, height, width, window, batch), following in zip(
         borders, [*borders[1:], None], strict=True
     ):
         end = following[0] if following else config.epochs
@@ -159,6 +162,7 @@ def create_schedule(
             Stage(
                 height=height,
                 width=width,
+                window=window,
                 batch_size=batch,
                 freeze_encoder=first < config.freeze_encoder_epochs,
                 first_epoch=first,
@@ -170,18 +174,23 @@ def create_schedule(
     return Schedule(tuple(stages), config.max_steps)
 
 
-def _stage_borders(config: Config) -> list[tuple[int, int, int, int]]:
-    """(first epoch, height, width, batch size) of each stage."""
+_Border = tuple[int, int, int, tuple[float, float], int]
+
+
+def _stage_borders(config: Config) -> list[_Border]:
+    """(first epoch, height, width, window, batch size) of each stage."""
     sizes = []
     epoch = 0
     for height, width, batch, epochs in parse_resolutions(
         config.resolution_schedule
     ):
-        sizes.append((epoch, height, width, batch or config.batch_size))
+        batch = batch or config.batch_size
+        sizes.append((epoch, height, width, (1.0, 1.0), batch))
         epoch += epochs
-    sizes.append(
-        (epoch, config.input_height, config.input_width, config.batch_size)
-    )
+    whole = (config.input_height, config.input_width)
+    seen = parse_size(config.train_crop, "train_crop") or whole
+    window = (seen[0] / whole[0], seen[1] / whole[1])
+    sizes.append((epoch, *seen, window, config.batch_size))
     thaw = config.freeze_encoder_epochs
     if 0 < thaw < config.epochs and thaw not in [start for start, *_ in sizes]:
         during = max(size for size in sizes if size[0] < thaw)

@@ -9,7 +9,12 @@ import re
 
 from segnet.errors import ConfigError
 
-__all__ = ["check_size", "parse_profile_steps", "parse_resolutions"]
+__all__ = [
+    "check_size",
+    "parse_profile_steps",
+    "parse_resolutions",
+    "parse_size",
+]
 
 
 def parse_resolutions(text: str) -> list[tuple[int, int, int | None, int]]:
@@ -38,6 +43,22 @@ def parse_resolutions(text: str) -> list[tuple[int, int, int | None, int]]:
              int(epochs))
         )  # fmt: skip
     return stages
+
+
+def parse_size(text: str, flag: str) -> tuple[int, int] | None:
+    """Parses HxW; None when empty.
+
+    Raises:
+      ConfigError: If it is not two numbers above 0.
+    """
+    if not text:
+        return None
+    match = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", text)
+    if not match:
+        raise ConfigError(
+            f"--{flag}={text} is not HxW (height x width), for example 96x128"
+        )
+    return int(match[1]), int(match[2])
 
 
 def parse_profile_steps(text: str) -> tuple[int, int] | None:

@@ -53,8 +53,8 @@ CLASS_NAMES = (
 ) = range(len(CLASS_NAMES))
 VOID = len(CLASS_NAMES)
 
-# Added to the class of an object whose outline is left undecided (void).
-_OUTLINED = 32
+# A void border would leave little of these.
+_THIN = (LANE_MARKING, PEDESTRIAN, SIGN)
 # Strength of the fine and of the coarse texture noise, by class id.
 _FINE = np.array([0.006, 0.045, 0.06, 0.05, 0.05, 0.17, 0.02, 0.04, 0.02])
 _COARSE = np.array([0.0, 0.07, 0.09, 0.12, 0.08, 0.22, 0.03, 0.05, 0.03])
@@ -108,10 +108,6 @@ class Canvas:
     def backdrop(self, picture: np.ndarray) -> None:
         """Puts `picture`, uint8 `[height, width, 3]`, behind everything."""
         self._image.paste(Image.fromarray(picture))
-
-    def outlined(self, label: int, probability: float = 0.8) -> int:
-        """Returns the code of an object, at times one with a void outline."""
-        return label + (_OUTLINED if self.rng.random() < probability else 0)
 
     def tone(
         self, colour: Colour, depth: float, glow: bool = False
@@ -168,15 +164,14 @@ class Canvas:
           The picture, uint8 RGB `[height, width, 3]`, and its labels, uint8
           `[height, width]`, 0 to 8 and `VOID`.
         """
-        codes = np.asarray(self._label)
-        classes = codes % _OUTLINED
+        classes = np.asarray(self._label)
         picture = np.asarray(self._image, np.float32)
         picture = picture * self._texture(classes)[..., None]
         rows = picture[0::2] + picture[1::2]
         small = self._weather((rows[:, 0::2] + rows[:, 1::2]) / 4.0)
         small += 2.0 * self.rng.standard_normal(small.shape, np.float32)
         image = np.clip(small, 0.0, 255.0).astype(np.uint8)
-        return image, _labels(codes[1::2, 1::2])
+        return image, _labels(classes[1::2, 1::2])
 
     def _texture(self, classes: np.ndarray) -> np.ndarray:
         """Brightness factor of every pixel: material texture and shadows."""
@@ -210,13 +205,18 @@ class Canvas:
         return (picture - 110.0) * contrast + 110.0 + self.rng.uniform(-8, 8)
 
 
-def _labels(codes: np.ndarray) -> np.ndarray:
-    """Labels `[height, width]` with void borders, from drawn codes."""
-    outlined = np.pad(codes >= _OUTLINED, 1)
-    near = outlined[:-2, 1:-1] | outlined[2:, 1:-1]
-    near |= outlined[1:-1, :-2] | outlined[1:-1, 2:]
-    labels = (codes % _OUTLINED).astype(np.uint8)
-    labels[near & (codes < _OUTLINED)] = VOID
+def _labels(classes: np.ndarray) -> np.ndarray:
+    """Labels `[height, width]` with void borders, from drawn classes.
+
+    As in hand-made annotations, borders between classes are left undecided.
+    What is thin keeps all of its pixels; the border is then what is around.
+    """
+    size = 2 * max(1, round(classes.shape[0] / 128)) + 1
+    picture = Image.fromarray(np.ascontiguousarray(classes))
+    lowest = np.asarray(picture.filter(ImageFilter.MinFilter(size)))
+    highest = np.asarray(picture.filter(ImageFilter.MaxFilter(size)))
+    border = (lowest != highest) & ~np.isin(classes, _THIN)
+    labels = np.where(border, VOID, classes).astype(np.uint8)
     labels[[0, -1], :] = VOID
     labels[:, [0, -1]] = VOID
     return labels

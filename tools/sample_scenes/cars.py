@@ -79,7 +79,7 @@ def draw_car(canvas: Canvas, x: float, depth: float, oncoming: bool) -> None:
     if oncoming:
         back, front = front, back
     paint = jitter(rng, pick(rng, _PAINTS), 22)
-    code = canvas.outlined(CAR)
+    code = CAR
     box, half = _Box(canvas, x, depth, code), width / 2
     box.cast(half + 0.25, length)
     corners = [(0, 0.3), (length, 0.3), (length, body), (0, body)]
@@ -128,7 +128,7 @@ def draw_crossing_car(
 ) -> None:
     """Draws a car from the side; it drives to the right if `heading` is 1."""
     rng = canvas.rng
-    board = Board(canvas, x, depth, canvas.outlined(CAR))
+    board = Board(canvas, x, depth, CAR)
     paint = jitter(rng, pick(rng, _PAINTS), 22)
     roof = rng.uniform(1.42, 1.7)
     tail = rng.uniform(-1.9, -1.35)

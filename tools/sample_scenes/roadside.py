@@ -37,7 +37,7 @@ _LEAVES = (
 def draw_pedestrian(canvas: Canvas, x: float, depth: float) -> None:
     """Draws a walking or standing person in random clothes."""
     rng = canvas.rng
-    board = Board(canvas, x, depth, canvas.outlined(PEDESTRIAN))
+    board = Board(canvas, x, depth, PEDESTRIAN)
     tall = rng.uniform(0.9, 1.08)
     stride = rng.uniform(0.02, 0.3) * pick(rng, (-1, 1))
     coat, legs = pick(rng, _CLOTHES), pick(rng, _TROUSERS)
@@ -124,7 +124,7 @@ def _plate(
 def draw_sign(canvas: Canvas, x: float, depth: float) -> None:
     """Draws a road sign: a pole with a round, square or triangular plate."""
     rng = canvas.rng
-    board = Board(canvas, x, depth, canvas.outlined(SIGN))
+    board = Board(canvas, x, depth, SIGN)
     high = rng.uniform(2.1, 2.7)
     grey = jitter(rng, (135, 138, 142), 20)
     board.cast(0.2, high)
@@ -136,7 +136,7 @@ def draw_sign(canvas: Canvas, x: float, depth: float) -> None:
 def draw_tree(canvas: Canvas, x: float, depth: float) -> None:
     """Draws a broad-leaved tree or a conifer."""
     rng = canvas.rng
-    board = Board(canvas, x, depth, canvas.outlined(TREE, 0.4))
+    board = Board(canvas, x, depth, TREE)
     high = rng.uniform(3.8, 6.5)
     trunk = jitter(rng, (92, 70, 50), 16)
     leaves = jitter(rng, pick(rng, _LEAVES), 16)
