@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 from collections.abc import Callable
 
 import tensorflow as tf
 
-from segnet import checkpoint, class_weights, losses, models, optim
+from segnet import (
+    checkpoint,
+    class_weights,
+    distributed,
+    losses,
+    models,
+    optim,
+)
 from segnet.config import Config
 from segnet.errors import ConfigError
 from segnet.records import Manifest
 from segnet.schedule import Schedule
+from segnet.sync_batch_norm import SyncBatchNormalization
 
 __all__ = [
     "build_learning_rate",
@@ -51,6 +60,11 @@ def resolve(config: Config, class_names: tuple[str, ...]) -> Config:
 
 def build_model(config: Config, num_classes: int) -> tf.keras.Model:
     """The network of a config, with random weights, for any input size."""
+    batch_norm = tf.keras.layers.BatchNormalization
+    if config.sync_batch_norm and distributed.size() > 1:
+        batch_norm = functools.partial(
+            SyncBatchNormalization, distributed.allreduce_sum
+        )
     return models.create_model(
         config.architecture,
         num_classes,
@@ -58,6 +72,8 @@ def build_model(config: Config, num_classes: int) -> tf.keras.Model:
         batch_norm_in_encoder=config.uses_encoder_batch_norm,
         batch_norm_momentum=config.batch_norm_momentum,
         dropout=config.dropout,
+        width_multiplier=config.width_multiplier,
+        batch_norm=batch_norm,
     )
 
 

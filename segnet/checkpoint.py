@@ -14,7 +14,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from segnet import config as config_lib
+from segnet import config_file
+from segnet.config import Config
 from segnet.errors import ConfigError, DataError, RunError
 
 __all__ = [
@@ -37,11 +38,11 @@ def checkpoint_dir(workdir: str) -> str:
     return os.path.join(workdir, "checkpoints")
 
 
-def save_config(workdir: str, config: config_lib.Config) -> None:
+def save_config(workdir: str, config: Config) -> None:
     """Writes `WORKDIR/config.json`, aside and renamed."""
     path = os.path.join(workdir, CONFIG_FILE)
     tf.io.gfile.makedirs(workdir)
-    write_text(path, config_lib.to_json(config))
+    write_text(path, config_file.to_json(config))
 
 
 def write_text(path: str, text: str) -> None:
@@ -51,7 +52,7 @@ def write_text(path: str, text: str) -> None:
     tf.io.gfile.rename(path + ".tmp", path, overwrite=True)
 
 
-def load_config(workdir: str) -> config_lib.Config | None:
+def load_config(workdir: str) -> Config | None:
     """Reads `WORKDIR/config.json`; None where there is none.
 
     Raises:
@@ -61,7 +62,7 @@ def load_config(workdir: str) -> config_lib.Config | None:
     if not tf.io.gfile.exists(path):
         return None
     with tf.io.gfile.GFile(path) as file:
-        return config_lib.from_json(file.read(), path)
+        return config_file.from_json(file.read(), path)
 
 
 class RunState(tf.Module):

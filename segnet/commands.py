@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from segnet import config as config_lib
-from segnet import runtime
+from segnet import config_file, runtime
 from segnet.config import CHANGEABLE_ON_RESUME, Config
 from segnet.errors import ConfigError, RunError
 from segnet.flags import Command
@@ -48,7 +48,7 @@ def _merge(command: Command, changeable: frozenset[str]) -> Config | None:
     saved = checkpoint.load_config(workdir)
     if saved is None:
         return None
-    wrong = config_lib.contradictions(saved, command.given, changeable)
+    wrong = config_file.contradictions(saved, command.given, changeable)
     if wrong:
         listed = ", ".join(
             f"--{name}={value} (it has {getattr(saved, name)})"

@@ -7,7 +7,6 @@ the flags from the fields). Standard library only.
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 from typing import Any
 
@@ -22,9 +21,6 @@ from segnet.values import (
 __all__ = [
     "CHANGEABLE_ON_RESUME",
     "Config",
-    "contradictions",
-    "from_json",
-    "to_json",
     "validate",
 ]
 
@@ -75,6 +71,13 @@ class Config:
         "example 96x128x8:20 trains 20 epochs at 96x128 with batch 8, then "
         "the rest at the input size.",
     )
+    width_multiplier: float = _field(
+        1.0,
+        "Factor on the network's numbers of channels; below 1 for small "
+        "machines.",
+        above=0.0,
+        maximum=4.0,
+    )
     train_crop: str = _field(
         "",
         "HxW: train on random windows of this size, at the scale of the input "
@@ -90,6 +93,9 @@ class Config:
     )
     batch_norm_momentum: float = _field(
         0.99, "Momentum of batch norm's averages.", minimum=0.0, maximum=0.9999
+    )
+    sync_batch_norm: bool = _field(
+        False, "Batch norm over the batches of all workers, not each its own."
     )
     encoder_weights: str = _field(
         "", "Keras VGG16 'notop' .h5 file to start the encoder from."
@@ -185,6 +191,11 @@ class Config:
         "Stop when the score has not risen for so many epochs; 0: never.",
         minimum=0,
     )
+    allreduce_compression: str = _field(
+        "none",
+        "Number format of gradients on their way between workers.",
+        choices=("none", "fp16", "bf16"),
+    )
     elastic: bool = _field(
         False, "Go on when workers leave or join (under horovodrun)."
     )
@@ -238,6 +249,11 @@ def validate(config: Config) -> None:
                 f"--train_crop={config.train_crop} is larger than the input "
                 f"size {config.input_height}x{config.input_width}"
             )
+    if config.encoder_weights and config.width_multiplier != 1.0:
+        raise ConfigError(
+            f"--width_multiplier={config.width_multiplier} and "
+            "--encoder_weights exclude each other: VGG16 has all its channels"
+        )
     if config.encoder_weights and config.init_from:
         raise ConfigError(
             "--encoder_weights and --init_from are both given; use "
@@ -265,49 +281,3 @@ def _check_rule(field: dataclasses.Field, value: Any) -> None:
         raise ConfigError(f"{flag} must be at least {rule['minimum']}")
     if "maximum" in rule and not value <= rule["maximum"]:
         raise ConfigError(f"{flag} must be at most {rule['maximum']}")
-
-
-def contradictions(
-    saved: Config, given: dict[str, Any], changeable: frozenset[str]
-) -> dict[str, Any]:
-    """The flags given that differ from a saved config and may not.
-
-    Args:
-      saved: The config of the workdir.
-      given: Flags that the user gave, by name.
-      changeable: Names that may differ.
-
-    Returns:
-      {name: given value} of those that contradict.
-    """
-    return {
-        name: value
-        for name, value in given.items()
-        if name not in changeable and getattr(saved, name) != value
-    }
-
-
-def to_json(config: Config) -> str:
-    """The config as JSON text, one field a line."""
-    return json.dumps(dataclasses.asdict(config), indent=2) + "\n"
-
-
-def from_json(text: str, where: str) -> Config:
-    """Reads what `to_json` wrote.
-
-    Args:
-      text: JSON.
-      where: Path it came from, for the error.
-
-    Raises:
-      ConfigError: If it is not JSON, or has fields that are not known.
-    """
-    try:
-        values = json.loads(text)
-        values["class_names"] = tuple(values.get("class_names", ()))
-        return Config(**values)
-    except (ValueError, TypeError, AttributeError) as error:
-        raise ConfigError(
-            f"{where} is not a config of this version of segnet ({error}); "
-            "use the version that wrote it or another --workdir"
-        ) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable
 
@@ -56,7 +57,7 @@ class Trainer:
         """Builds everything, with random weights.
 
         Args:
-          config: Of the run, class names filled in.
+          config: Of the run, as `build.resolve` gives it.
           device: Where and how to compute.
           splits: Manifests of the data.
         """
@@ -107,18 +108,15 @@ class Trainer:
     def run(self, stop: signals.StopVotes, commit: Callable[[], None]) -> None:
         """Trains from where `state` stands to the end of the run.
 
-        All workers enter with equal variables. May be called again when their
-        number has changed.
+        All workers enter with equal variables; again when their number changed.
 
         Args:
           stop: Signals that came.
-          commit: Called between steps when the state may be kept, to go back
-            to if a worker is lost.
+          commit: Called when the state is worth going back to.
 
         Raises:
           Stopped: After a signal, when everything is saved.
-          RunError: If the loss is not finite or a checkpoint cannot be
-            written.
+          RunError: Loss not finite, or a checkpoint cannot be written.
           DataError: If a record is damaged.
         """
         self._commit = commit
@@ -226,7 +224,10 @@ class Trainer:
             self._totals,
             device_name=self._device.device_name,
             reduce_sum=distributed.allreduce_sum,
-            reduce_gradients=distributed.allreduce_gradients,
+            reduce_gradients=functools.partial(
+                distributed.allreduce_gradients,
+                compression=self._config.allreduce_compression,
+            ),
             run_eagerly=self._config.run_eagerly,
         )
 
@@ -255,7 +256,7 @@ class Trainer:
 
     def _leave_if(self, signal_number: int | None) -> None:
         """Saves and leaves when the workers agreed to stop."""
-        if signal_number is not None:
+        if signal_number:
             self._save()
             self._say(f"stopped after step {self.step}, all is saved")
             raise Stopped(signal_number)
@@ -282,9 +283,7 @@ class Trainer:
         since = epoch - int(self.state.best_epoch.numpy())
         if patience and since >= patience:
             self.stopped_early = True
-            self._say(
-                f"stopped early: no better val_mean_iou for {since} epochs"
-            )
+            self._say(f"stopped early: no better score for {since} epochs")
 
     def _save(self) -> None:
         """Rank 0 saves, if all is finite; the others go on."""

@@ -110,3 +110,44 @@ def test_resize_label_takes_the_nearest_value():
     label = np.array([[0, 255], [7, 3]], np.uint8)
     out = augment.resize_label(tf.constant(label), 4, 6).numpy()
     np.testing.assert_array_equal(out, np.kron(label, np.ones((2, 3))))
+
+
+def test_a_window_is_seen_at_the_scale_of_the_whole():
+    # The red channel numbers the columns: half of them, one pixel each.
+    image = np.zeros((32, 48, 3), np.uint8)
+    image[..., 0] = np.arange(48) * 5
+    label = np.tile(np.arange(48, dtype=np.uint8), (32, 1))
+    starts = set()
+    for seed in range(20):
+        out_image, out_label = augment.augment(
+            tf.constant(image),
+            tf.constant(label),
+            tf.constant([1, seed], tf.int64),
+            height=16,
+            width=24,
+            policy="none",
+            window=(0.5, 0.5),
+        )
+        columns = out_label.numpy()[0]
+        np.testing.assert_array_equal(np.diff(columns), 1)
+        np.testing.assert_array_equal(out_image.numpy()[0, :, 0], columns * 5)
+        starts.add(int(columns[0]))
+    assert min(starts) >= 0 and max(starts) <= 24 and len(starts) > 8
+
+
+def test_basic_scales_a_window_both_ways():
+    label = np.tile(np.arange(200, dtype=np.uint8), (100, 1))
+    image = np.zeros((100, 200, 3), np.uint8)
+    spans = []
+    for seed in range(40):
+        _, out = augment.augment(
+            tf.constant(image),
+            tf.constant(label),
+            tf.constant([1, seed], tf.int64),
+            height=50,
+            width=100,
+            policy="basic",
+            window=(0.5, 0.5),
+        )
+        spans.append(abs(int(out[0, -1]) - int(out[0, 0])))
+    assert min(spans) < 85 and max(spans) > 115

@@ -8,6 +8,7 @@ import json
 import pytest
 
 from segnet import config as config_lib
+from segnet import config_file
 from segnet.config import Config
 from segnet.errors import ConfigError
 from segnet.schedule import create_schedule
@@ -33,6 +34,13 @@ from segnet.schedule import create_schedule
             {"resolution_schedule": "96x128:5", "epochs": 5},
             ["leaves no epoch", "--epochs=5"],
         ),
+        (
+            {"encoder_weights": "a.h5", "width_multiplier": 0.5},
+            ["--width_multiplier=0.5", "--encoder_weights"],
+        ),
+        ({"train_crop": "96"}, ["--train_crop=96", "HxW"]),
+        ({"train_crop": "100x96"}, ["100x96", "96x96"]),
+        ({"train_crop": "640x640"}, ["larger than", "320x640"]),
         ({"profile_steps": "5,2"}, ["--profile_steps=5,2"]),
         ({"profile_steps": "x"}, ["FIRST,LAST"]),
     ],
@@ -52,19 +60,19 @@ def test_defaults_are_valid():
 
 def test_json_round_trip():
     config = Config(epochs=3, class_names=("a", "b"), max_steps=7)
-    assert config_lib.from_json(config_lib.to_json(config), "x") == config
+    assert config_file.from_json(config_file.to_json(config), "x") == config
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"epoch": 3}', "{"])
 def test_damaged_json_is_one_clear_line(text):
     with pytest.raises(ConfigError, match="some/config.json is not a config"):
-        config_lib.from_json(text, "some/config.json")
+        config_file.from_json(text, "some/config.json")
 
 
 def test_every_field_has_help():
     for field in dataclasses.fields(Config):
         assert field.metadata["help"]
-    assert json.loads(config_lib.to_json(Config()))["epochs"] == 125
+    assert json.loads(config_file.to_json(Config()))["epochs"] == 125
 
 
 def test_encoder_batch_norm_is_on_unless_weights_are_given():
@@ -77,7 +85,7 @@ def test_encoder_batch_norm_is_on_unless_weights_are_given():
 def test_contradictions_leave_out_what_may_change():
     saved = Config(epochs=5, learning_rate=0.1)
     given = {"epochs": 9, "learning_rate": 0.2, "seed": 0}
-    assert config_lib.contradictions(
+    assert config_file.contradictions(
         saved, given, config_lib.CHANGEABLE_ON_RESUME
     ) == {"learning_rate": 0.2}
 
@@ -152,3 +160,17 @@ def test_max_steps_counts_steps_done():
     alone = create_schedule(config, 48, 1)
     going_on = create_schedule(config, 48, 2).taken_over(alone, 18)
     assert going_on.total_steps == 20
+
+
+def test_a_crop_is_the_window_of_the_last_stage():
+    config = Config(
+        epochs=3,
+        batch_size=4,
+        input_height=64,
+        input_width=128,
+        train_crop="32x32",
+        resolution_schedule="16x32:1",
+    )
+    small, crop = create_schedule(config, 48, 1).stages
+    assert (small.height, small.width, small.window) == (16, 32, (1.0, 1.0))
+    assert (crop.height, crop.width, crop.window) == (32, 32, (0.5, 0.25))

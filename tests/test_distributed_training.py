@@ -105,3 +105,49 @@ def test_rank_0_alone_writes_and_prints(two_workers):
     assert len(losses(output / "run")) == 4
     assert printed.count("2 worker(s)") == 1
     assert "peak learning rate 0.002" in printed
+
+
+@pytest.mark.parametrize("compression", ["none", "bf16"])
+def test_two_workers_train_like_one_with_both_batches(
+    compression, data_dir, two_with_sync, tmp_path_factory
+):
+    """Losses of 2 workers with 2 images and 1 with 4, uneven void pixels."""
+    output = two_with_sync(compression)
+    alone = tmp_path_factory.mktemp("alone")
+    result = run_workers(
+        1, [alone, *flags(data_dir, alone / "run", "--batch_size=4", *SAME)]
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    together, expected = losses(output / "run"), losses(alone / "run")
+    assert len(together) == len(expected) == 10
+    tolerance = 1e-4 if compression == "none" else 0.05
+    np.testing.assert_allclose(together, expected, rtol=tolerance)
+
+
+SAME = (
+    "--epochs=5",
+    "--sync_batch_norm",
+    "--noscale_learning_rate",
+    "--warmup_epochs=0",
+    "--class_weights=median_frequency",
+)
+
+
+@pytest.fixture
+def two_with_sync(data_dir, tmp_path_factory):
+    """Runs two workers with synchronised batch norm."""
+
+    def run(compression):
+        output = tmp_path_factory.mktemp("sync")
+        result = run_workers(
+            2,
+            [
+                output,
+                *flags(data_dir, output / "run", "--batch_size=2", *SAME),
+                f"--allreduce_compression={compression}",
+            ],
+        )
+        assert result.returncode == 0, result.stdout + result.stderr
+        return output
+
+    return run

@@ -21,6 +21,7 @@ ROWS = (
     {"constants", "errors"},
     {"hardware", "launcher", "manifest", "signals", "values"},
     {"config"},
+    {"config_file"},
     {"schedule"},
     # 1: one subject each; first the parts of an owner that is split.
     {"png", "schema"},

@@ -182,7 +182,9 @@ install_horovod() {
     grep -i 'error' "$log" | head -n 5 >&2 || true
     die "Horovod could not be built: see $log"
   }
-  "$VENV/bin/horovodrun" --check-build 2>/dev/null | grep -q '\[X\] Gloo' ||
+  # Read to the end: a pipe into grep -q would break under pipefail.
+  report=$("$VENV/bin/horovodrun" --check-build 2>/dev/null) || true
+  [[ $report == *"[X] Gloo"* ]] ||
     die "the Horovod that was built has no Gloo: see $log"
   fingerprint "${files[@]}" >"$VENV/horovod.stamp"
   say "built Horovod in $((SECONDS - started)) s"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import tensorflow as tf
 
@@ -25,11 +26,15 @@ class Builder:
         each step.
       dropout: Rate of the dropout layers; at 0 there are none.
       width_multiplier: Factor on all numbers of channels but the classes'.
+      batch_norm: Makes a batch norm layer, as Keras's class does.
     """
 
     batch_norm_momentum: float = 0.99
     dropout: float = 0.0
     width_multiplier: float = 1.0
+    batch_norm: Callable[..., tf.keras.layers.Layer] = (
+        tf.keras.layers.BatchNormalization
+    )
 
     def channels(self, full: int) -> int:
         """The number of channels in place of the full network's."""
@@ -78,7 +83,7 @@ class Builder:
             )
         values = convolution(inputs)
         if batch_norm:
-            values = tf.keras.layers.BatchNormalization(
+            values = self.batch_norm(
                 momentum=self.batch_norm_momentum, name=f"{name}_bn"
             )(values)
             if relu:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
 from segnet.errors import ConfigError
@@ -41,6 +43,9 @@ def create_model(
     batch_norm_momentum: float = 0.99,
     width_multiplier: float = 1.0,
     folded_upsampling: bool = True,
+    batch_norm: Callable[..., tf.keras.layers.Layer] = (
+        tf.keras.layers.BatchNormalization
+    ),
 ) -> tf.keras.Model:
     """Builds a network with random weights, of the Keras policy's dtypes.
 
@@ -59,6 +64,8 @@ def create_model(
         of the same layers.
       folded_upsampling: Whether `vgg_segnet` computes its upsampling and
         convolution as one (faster, equal up to rounding).
+      batch_norm: Makes a batch norm layer; another one than Keras's must have
+        its weights.
 
     Returns:
       Model of uint8 RGB `[batch, height, width, 3]` to float32 logits
@@ -77,7 +84,9 @@ def create_model(
     if num_classes < 1:
         raise ConfigError(f"{num_classes} classes; give at least 1")
     images = tf.keras.Input((*input_shape, 3), dtype=tf.uint8, name="images")
-    builder = Builder(batch_norm_momentum, dropout, width_multiplier)
+    builder = Builder(
+        batch_norm_momentum, dropout, width_multiplier, batch_norm
+    )
     if architecture == "segnet":
         logits = segnet.build(images, num_classes, builder)
     else:
