@@ -8,7 +8,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 VENV=${VENV:-.venv}
-NUM_TRAIN=${NUM_TRAIN:-240}
+NUM_TRAIN=${NUM_TRAIN:-300}
 NUM_VAL=${NUM_VAL:-60}
 readonly NUM_PICTURES=12
 
