@@ -17,15 +17,18 @@ import tensorflow as tf
 from segnet import config_file
 from segnet.config import Config
 from segnet.errors import ConfigError, DataError, RunError
+from segnet.files import write_errors, write_text
 
 __all__ = [
     "Checkpoints",
     "RunState",
     "checkpoint_dir",
+    "has_checkpoint",
     "load_config",
     "restore_weights",
     "save_config",
     "saved_checkpoint",
+    "write_json",
 ]
 
 CONFIG_FILE = "config.json"
@@ -39,17 +42,15 @@ def checkpoint_dir(workdir: str) -> str:
 
 
 def save_config(workdir: str, config: Config) -> None:
-    """Writes `WORKDIR/config.json`, aside and renamed."""
+    """Writes `WORKDIR/config.json`, aside and renamed.
+
+    Raises:
+      RunError: It cannot be written.
+    """
     path = os.path.join(workdir, CONFIG_FILE)
-    tf.io.gfile.makedirs(workdir)
+    with write_errors(workdir):
+        tf.io.gfile.makedirs(workdir)
     write_text(path, config_file.to_json(config))
-
-
-def write_text(path: str, text: str) -> None:
-    """Writes a small file aside and renames it, so it is whole or absent."""
-    with tf.io.gfile.GFile(path + ".tmp", "w") as file:
-        file.write(text)
-    tf.io.gfile.rename(path + ".tmp", path, overwrite=True)
 
 
 def load_config(workdir: str) -> Config | None:
@@ -61,8 +62,20 @@ def load_config(workdir: str) -> Config | None:
     path = os.path.join(workdir, CONFIG_FILE)
     if not tf.io.gfile.exists(path):
         return None
-    with tf.io.gfile.GFile(path) as file:
-        return config_file.from_json(file.read(), path)
+    try:
+        with tf.io.gfile.GFile(path) as file:
+            text = file.read()
+    except (tf.errors.OpError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"{path} cannot be read ({_first_line(error)}); use another "
+            "--workdir"
+        ) from error
+    return config_file.from_json(text, path)
+
+
+def has_checkpoint(workdir: str) -> bool:
+    """Whether a run in this workdir has come to its first checkpoint."""
+    return tf.train.latest_checkpoint(checkpoint_dir(workdir)) is not None
 
 
 class RunState(tf.Module):
@@ -71,6 +84,7 @@ class RunState(tf.Module):
     Attributes:
       step: int64, steps done.
       workers: int64, workers at that step; 0 before the first.
+      records: int64, records of the training split then.
       offset: int64, see `segnet.schedule.Schedule`.
       best_score: float64, best evaluation score so far; -1 before the first.
       best_step: int64, step of that score.
@@ -83,6 +97,7 @@ class RunState(tf.Module):
         super().__init__()
         self.step = tf.Variable(0, dtype=tf.int64, name="step")
         self.workers = tf.Variable(0, dtype=tf.int64)
+        self.records = tf.Variable(0, dtype=tf.int64)
         self.offset = tf.Variable(0, dtype=tf.int64)
         self.best_score = tf.Variable(-1.0, dtype=tf.float64)
         self.best_step = tf.Variable(0, dtype=tf.int64)
@@ -121,6 +136,8 @@ class Checkpoints:
           keep: How many of the newest checkpoints are kept.
         """
         self._state = state
+        # What this process has written; of other files only the name is known.
+        self._written: set[str] = set()
         self._checkpoint = tf.train.Checkpoint(
             model=model, optimizer=optimizer, state=state
         )
@@ -147,10 +164,10 @@ class Checkpoints:
     def _save(self, manager: tf.train.CheckpointManager) -> None:
         step = int(self._state.step.numpy())
         newest = manager.latest_checkpoint
-        if newest and newest.endswith(f"-{step}"):
+        if newest in self._written and newest.endswith(f"-{step}"):
             return
         try:
-            manager.save(checkpoint_number=step)
+            self._written.add(manager.save(checkpoint_number=step))
         except (tf.errors.OpError, OSError) as error:
             raise RunError(
                 f"{manager.directory}: the checkpoint of step {step} cannot "

@@ -33,11 +33,33 @@ def run(command: Command) -> int:
       UserError: For all that the user can mend.
     """
     runtime.prepare_environment(command.config.device)
-    if command.mode == "train":
-        return _train(command)
-    if command.mode == "evaluate":
-        return _evaluate(command)
-    return _predict(command)
+    modes = {"train": _train, "evaluate": _evaluate, "predict": _predict}
+    try:
+        return modes[command.mode](command)
+    except Exception as error:
+        explained = _explain(error)
+        if explained is error:
+            raise
+        raise explained from error
+
+
+def _explain(error: Exception) -> Exception:
+    """An error that the user can do something about, or the error itself."""
+    import tensorflow as tf
+
+    from segnet import distributed
+
+    if distributed.is_worker_lost(error):
+        return RunError(
+            "another worker has stopped, so this one stops too; its own "
+            "message says why"
+        )
+    if isinstance(error, (MemoryError, tf.errors.ResourceExhaustedError)):
+        return RunError(
+            "out of memory: lower --batch_size or the input size, or use "
+            "--cache=none"
+        )
+    return error
 
 
 def _merge(command: Command, changeable: frozenset[str]) -> Config | None:
@@ -83,7 +105,13 @@ def setup(config: Config) -> runtime.Runtime:
 
 def _train(command: Command) -> int:
     """--mode=train."""
-    config = _merge(command, CHANGEABLE_ON_RESUME) or command.config
+    from segnet import checkpoint
+
+    config = command.config
+    # A run that ended before its first checkpoint left nothing to resume: a
+    # whole command starts anew.
+    if checkpoint.has_checkpoint(config.workdir) or not config.data_dir:
+        config = _merge(command, CHANGEABLE_ON_RESUME) or config
     if not config.data_dir:
         raise ConfigError(
             "--data_dir is missing: the folder of the shards that "
@@ -96,13 +124,6 @@ def _train(command: Command) -> int:
         result = train.train_and_evaluate(config, device)
     except trainer.Stopped as stopped:
         return 128 + stopped.signal_number
-    except Exception as error:
-        if distributed.is_worker_lost(error):
-            raise RunError(
-                "another worker has stopped, so this one stops too; its own "
-                "message says why"
-            ) from error
-        raise
     if distributed.is_chief():
         summaries.say(
             f"done: {result.step} steps, best val_mean_iou "

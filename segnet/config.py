@@ -249,6 +249,11 @@ def validate(config: Config) -> None:
                 f"--train_crop={config.train_crop} is larger than the input "
                 f"size {config.input_height}x{config.input_width}"
             )
+    if config.early_stopping_epochs and not config.evaluate_every_epochs:
+        raise ConfigError(
+            f"--early_stopping_epochs={config.early_stopping_epochs} needs "
+            "evaluations; give --evaluate_every_epochs=1"
+        )
     if config.encoder_weights and config.width_multiplier != 1.0:
         raise ConfigError(
             f"--width_multiplier={config.width_multiplier} and "
@@ -273,6 +278,9 @@ def _check_rule(field: dataclasses.Field, value: Any) -> None:
         raise ConfigError(
             f"{flag} is not known; use one of {', '.join(rule['choices'])}"
         )
+    numeric = {"above", "minimum", "maximum"} & rule.keys()
+    if numeric and type(value) not in (int, float):
+        raise ConfigError(f"{flag} is not a number")
     if isinstance(value, float) and not math.isfinite(value):
         raise ConfigError(f"{flag} is not a finite number")
     if "above" in rule and not value > rule["above"]:

@@ -110,7 +110,7 @@ def parse_flags(values: flags.FlagValues, argv: Sequence[str]) -> list[str]:
     """
     try:
         rest = values(list(argv))
-    except flags.Error as error:
+    except (flags.Error, UnicodeDecodeError) as error:
         message = " ".join(str(error).split()).removeprefix("ERROR:: ")
         raise ConfigError(message) from error
     if len(rest) > 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import threading
 from collections.abc import Callable
@@ -37,6 +38,10 @@ def create_eval_step(
 
 
 _TRACING = threading.Lock()
+# Logits of so many values at the size of the image are made one at a time, or
+# every thread would hold some gigabytes of them.
+_LARGE = 64 * 2**20
+_ONE_LARGE = threading.Lock()
 
 
 @functools.cache
@@ -75,4 +80,6 @@ def labels_at(logits: tf.Tensor, height: int, width: int) -> np.ndarray:
     """
     with _TRACING:  # Called from several threads, traced by one.
         labels_fn = _create_labels_fn()
-    return labels_fn(logits, tf.constant([height, width])).numpy()
+    large = height * width * logits.shape[-1] > _LARGE
+    with _ONE_LARGE if large else contextlib.nullcontext():
+        return labels_fn(logits, tf.constant([height, width])).numpy()

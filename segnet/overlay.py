@@ -14,6 +14,7 @@ __all__ = ["colour_labels", "draw_overlay"]
 _OPACITY = 0.5
 # A smaller image is enlarged, so that it can be looked at beside its legend.
 _SMALLEST_WIDTH = 480
+_LARGEST_HEIGHT = 4096
 _IGNORED_COLOUR = (0, 0, 0)
 
 
@@ -52,7 +53,10 @@ def draw_overlay(
     colours = colour_labels(label).astype(np.float32)
     blend = (1 - _OPACITY) * image + _OPACITY * colours
     picture = Image.fromarray(np.round(blend).astype(np.uint8))
-    factor = math.ceil(_SMALLEST_WIDTH / picture.width)
+    factor = min(
+        math.ceil(_SMALLEST_WIDTH / picture.width),
+        max(1, _LARGEST_HEIGHT // picture.height),
+    )
     if factor > 1:
         picture = picture.resize(
             (picture.width * factor, picture.height * factor),

@@ -14,6 +14,7 @@ from PIL import Image
 
 from segnet import augment, images, inference, overlay
 from segnet.errors import ConfigError, DataError, RunError
+from segnet.files import write_errors
 
 __all__ = ["find_inputs", "predict"]
 
@@ -95,7 +96,8 @@ def predict(
     Raises:
       RunError: If a result cannot be written.
     """
-    tf.io.gfile.makedirs(output_dir)
+    with write_errors(output_dir):
+        tf.io.gfile.makedirs(output_dir)
     problems: list[str] = []
     with concurrent.futures.ThreadPoolExecutor() as pool:
         loaded = _map_ahead(pool, _load, paths)

@@ -18,7 +18,8 @@ import numpy as np
 import tensorflow as tf
 
 from segnet import constants
-from segnet.errors import DataError, RunError
+from segnet.errors import DataError
+from segnet.files import reason, write_errors
 from segnet.manifest import Manifest, Shard, Statistics
 from segnet.schema import (
     decode_record,
@@ -199,36 +200,14 @@ def file_sha256(path: str) -> str:
 
 
 @contextlib.contextmanager
-def write_errors(path: str) -> Iterator[None]:
-    """Turns what goes wrong in writing into one line.
-
-    Raises:
-      RunError: Disk full, folder not writable and the like.
-    """
-    try:
-        yield
-    except (tf.errors.OpError, OSError) as error:
-        raise RunError(
-            f"{path}: cannot be written ({_reason(error)}); check free space "
-            "and permissions"
-        ) from None
-
-
-@contextlib.contextmanager
 def _read_errors(path: str) -> Iterator[None]:
     try:
         yield
     except (tf.errors.OpError, OSError) as error:
         raise DataError(
-            f"{path}: cannot be read ({_reason(error)}); check the path and "
+            f"{path}: cannot be read ({reason(error)}); check the path and "
             "permissions"
         ) from None
-
-
-def _reason(error: tf.errors.OpError | OSError) -> str:
-    text = error.message if isinstance(error, tf.errors.OpError) else str(error)
-    # Operation names and call traces follow on further lines.
-    return text.strip().split("\n")[0].rsplit("; ", 1)[-1]
 
 
 def _splits(data_dir: str | os.PathLike[str]) -> list[str]:
@@ -283,7 +262,7 @@ def _read_all(manifest: Manifest, paths: list[str]) -> Statistics:
             size, histogram = next(results)
         except tf.errors.OpError as error:
             raise DataError(
-                f"{where} is damaged ({_reason(error)[:120]}); convert the "
+                f"{where} is damaged ({reason(error)[:120]}); convert the "
                 "split again with --overwrite"
             ) from None
         counts = histogram.numpy()

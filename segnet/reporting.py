@@ -90,7 +90,7 @@ class Reporter:
         if self._profile is None or not self._enabled:
             return
         first, last = self._profile
-        if step == max(first - 1, 1) and not self._profiling:
+        if step == first - 1 and not self._profiling:
             tf.profiler.experimental.start(f"{self._workdir}/tensorboard")
             self._profiling = True
         elif step == last and self._profiling:

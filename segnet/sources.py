@@ -39,9 +39,11 @@ class RecordSource:
         for number, shard in enumerate(manifest.shards):
             shard_of += [number] * shard.records
             offsets += shard.offsets
-        self._paths = tf.constant(manifest.paths(data_dir))
-        self._shard_of = tf.constant(shard_of, tf.int32)
-        self._offsets = tf.constant(offsets, tf.int64)
+        # On the host, where tf.data reads them, whatever computes.
+        with tf.device("/device:CPU:0"):
+            self._paths = tf.constant(manifest.paths(data_dir))
+            self._shard_of = tf.constant(shard_of, tf.int32)
+            self._offsets = tf.constant(offsets, tf.int64)
         # Read from the files until all of it is in memory.
         self._cached = None
         if cache:
@@ -81,7 +83,10 @@ class RecordSource:
                 buffer[starts[index] : end] = flat
                 starts[index + 1] = end
                 sizes[index] = label.shape
-        return tf.constant(buffer), tf.constant(starts), tf.constant(sizes)
+        with tf.device("/device:CPU:0"):
+            return (
+                tf.constant(buffer), tf.constant(starts), tf.constant(sizes)
+            )  # fmt: skip
 
     def _from_memory(self, index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Cuts one record out of the buffer."""
@@ -143,5 +148,6 @@ def check_classes(
             f"{data_dir}: split '{manifest.split}' has the classes "
             f"{', '.join(manifest.class_names)}; expected "
             f"{', '.join(class_names)}: convert both splits with the same "
-            "--num_classes and --class_names"
+            "--num_classes and --class_names, or give another --data_dir or "
+            "--workdir"
         )

@@ -13,6 +13,8 @@ from typing import Any, TextIO
 import tensorflow as tf
 from tqdm import tqdm
 
+from segnet.files import write_errors
+
 __all__ = ["MetricWriter", "Progress", "say"]
 
 METRICS_FILE = "metrics.jsonl"
@@ -40,10 +42,11 @@ class MetricWriter:
         self._writer = None
         if not enabled:
             return
-        _drop_lines_after(self._path, step)
-        self._writer = tf.summary.create_file_writer(
-            os.path.join(workdir, "tensorboard")
-        )
+        with write_errors(self._path):
+            _drop_lines_after(self._path, step)
+            self._writer = tf.summary.create_file_writer(
+                os.path.join(workdir, "tensorboard")
+            )
 
     def write(self, step: int, epoch: int, scalars: dict[str, Any]) -> None:
         """Writes one line.
@@ -53,16 +56,20 @@ class MetricWriter:
           epoch: Epochs done.
           scalars: Numbers; None is null in the file, left out in TensorBoard.
             A nested dict becomes `name/key` in TensorBoard.
+
+        Raises:
+          RunError: It cannot be written.
         """
         if not self._enabled:
             return
         line = json.dumps({"step": step, "epoch": epoch, **scalars})
-        with tf.io.gfile.GFile(self._path, "a") as file:
-            file.write(line + "\n")
-        with self._writer.as_default(step=step):
-            for name, value in _flatten(scalars):
-                tf.summary.scalar(name, value)
-        self._writer.flush()
+        with write_errors(self._path):
+            with tf.io.gfile.GFile(self._path, "a") as file:
+                file.write(line + "\n")
+            with self._writer.as_default(step=step):
+                for name, value in _flatten(scalars):
+                    tf.summary.scalar(name, value)
+            self._writer.flush()
 
     def close(self) -> None:
         """Closes the TensorBoard file."""

@@ -51,6 +51,8 @@ def train_and_evaluate(config: Config, device: runtime.Runtime) -> TrainResult:
     splits = sources.read_splits(
         config.data_dir, config.train_split, config.eval_split
     )
+    if config.class_names:  # Those of the run that is resumed.
+        sources.check_classes(splits.train, config.class_names, config.data_dir)
     config = build.resolve(config, splits.train.class_names)
     with tf.device(device.device_name):
         trainer = Trainer(config, device, splits)

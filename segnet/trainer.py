@@ -43,13 +43,7 @@ class Stopped(Exception):
 
 
 class Trainer:
-    """The objects of a run and the loop over them.
-
-    Attributes:
-      model: The network.
-      state: Where the run stands.
-      stopped_early: Whether `--early_stopping_epochs` ended it.
-    """
+    """The objects of a run and the loop over them."""
 
     def __init__(
         self, config: Config, device: runtime.Runtime, splits: sources.Splits
@@ -160,10 +154,12 @@ class Trainer:
         workers, before = distributed.size(), int(state.workers.numpy())
         self._schedule = schedule.create_schedule(config, num_records, workers)
         if before:
-            old = schedule.create_schedule(config, num_records, before)
-            old = old.moved(int(state.offset.numpy()))
+            old = schedule.create_schedule(
+                config, int(state.records.numpy()), before
+            ).moved(int(state.offset.numpy()))
             self._schedule = self._schedule.taken_over(old, self.step)
         state.workers.assign(workers)
+        state.records.assign(num_records)
         state.offset.assign(self._schedule.offset)
         self._learning_rate = build.build_learning_rate(
             config, self._schedule, workers
@@ -172,6 +168,8 @@ class Trainer:
     def _train(self, stop: signals.StopVotes) -> None:
         """All stages that are not done, then the last evaluation."""
         plan = self._schedule
+        if int(self.state.evaluated_step.numpy()) == self.step > 0:
+            self._stop_early(plan.epoch(self.step)[0])  # It had ended so.
         for stage in plan.stages:
             end = min(stage.end_step, plan.num_steps)
             if self.step - plan.offset < end and not self.stopped_early:
@@ -268,7 +266,7 @@ class Trainer:
         scores = evaluate_split(
             self._eval_step, self._splits.evaluation, self._config
         )
-        epoch, _ = self._schedule.epoch(self.step)
+        epoch = self._schedule.epoch(self.step)[0]
         best = self.state.record(scores["mean_iou"] or 0.0, epoch)
         self._reporter.report(
             self.step, scores, best=best, seconds=time.perf_counter() - start

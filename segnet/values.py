@@ -32,7 +32,9 @@ def parse_resolutions(text: str) -> list[tuple[int, int, int | None, int]]:
     stages = []
     for part in filter(None, text.split(",")):
         match = re.fullmatch(r"(\d+)x(\d+)(?:x(\d+))?:(\d+)", part.strip())
-        if not match or "0" in match.groups():
+        if not match or any(
+            group is not None and int(group) == 0 for group in match.groups()
+        ):
             raise ConfigError(
                 f"--resolution_schedule={text}: '{part}' is not "
                 "HxW[xBATCH]:EPOCHS, for example 96x128x8:20"
@@ -70,9 +72,10 @@ def parse_profile_steps(text: str) -> tuple[int, int] | None:
     if not text:
         return None
     match = re.fullmatch(r"(\d+),(\d+)", text)
-    if not match or int(match[1]) > int(match[2]):
+    if not match or not 2 <= int(match[1]) <= int(match[2]):
         raise ConfigError(
-            f"--profile_steps={text} is not FIRST,LAST, for example 10,15"
+            f"--profile_steps={text} is not FIRST,LAST with FIRST at least 2 "
+            "(the first step traces), for example 10,15"
         )
     return int(match[1]), int(match[2])
 

@@ -107,9 +107,12 @@ def test_rank_0_alone_writes_and_prints(two_workers):
     assert "peak learning rate 0.002" in printed
 
 
-@pytest.mark.parametrize("compression", ["none", "bf16"])
+@pytest.mark.parametrize(
+    ("compression", "tolerance"), [("none", 1e-4), ("bf16", 0.01)]
+)
+@pytest.mark.slow
 def test_two_workers_train_like_one_with_both_batches(
-    compression, data_dir, two_with_sync, tmp_path_factory
+    compression, tolerance, data_dir, two_with_sync, tmp_path_factory
 ):
     """Losses of 2 workers with 2 images and 1 with 4, uneven void pixels."""
     output = two_with_sync(compression)
@@ -119,13 +122,19 @@ def test_two_workers_train_like_one_with_both_batches(
     )
     assert result.returncode == 0, result.stdout + result.stderr
     together, expected = losses(output / "run"), losses(alone / "run")
-    assert len(together) == len(expected) == 10
-    tolerance = 1e-4 if compression == "none" else 0.05
+    assert len(together) == len(expected) == 20
     np.testing.assert_allclose(together, expected, rtol=tolerance)
 
 
+# Small steps: what differs is rounding, which large ones blow up. Not Adam: it
+# makes steps of full size out of gradients that are rounding errors, such as
+# those of a bias before batch norm.
 SAME = (
-    "--epochs=5",
+    "--epochs=10",
+    "--optimizer=sgd",
+    "--learning_rate=1e-4",
+    "--evaluate_every_epochs=0",
+    "--checkpoint_every_steps=1000",
     "--sync_batch_norm",
     "--noscale_learning_rate",
     "--warmup_epochs=0",

@@ -26,6 +26,7 @@ def test_elastic_needs_an_elastic_launcher():
 
 
 @pytest.mark.dist
+@pytest.mark.slow
 @needs_horovod
 def test_a_killed_worker_does_not_end_the_job(data_dir, tmp_path):
     hosts = tmp_path / "hosts.txt"

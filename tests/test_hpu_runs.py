@@ -68,11 +68,11 @@ def _run(name, workers, data_dir, folder, library):
 
 
 RUNS = [
-    ("hpu_fp32.flags", 1, "float32"),
+    pytest.param("hpu_fp32.flags", 1, "float32", marks=pytest.mark.slow),
     ("hpu_bf16.flags", 1, "mixed_bfloat16"),
     pytest.param(
         "hpu_fp32_dist.flags", 2, "float32",
-        marks=[pytest.mark.dist, needs_horovod],
+        marks=[pytest.mark.dist, pytest.mark.slow, needs_horovod],
     ),
     pytest.param(
         "hpu_bf16_dist.flags", 2, "mixed_bfloat16",
@@ -122,6 +122,7 @@ def _check_calls(calls, policy):
         assert "/device:HPU:0" in step["devices"]
 
 
+@pytest.mark.slow
 def test_evaluate_and_predict_on_the_hpu(data_dir, folders, tmp_path, library):
     _, _, workdir = _run("hpu_fp32.flags", 1, data_dir, tmp_path, library)
     env = simulated_hpu.simulated_hpu_env(tmp_path, library)
@@ -138,6 +139,7 @@ def test_evaluate_and_predict_on_the_hpu(data_dir, folders, tmp_path, library):
     assert len(list(Path(workdir, "predictions").iterdir())) == 10
 
 
+@pytest.mark.slow
 def test_variables_live_on_the_hpu(data_dir, tmp_path, library):
     """Weights, optimizer and loss sums; asked in a process of its own."""
     env = simulated_hpu.simulated_hpu_env(tmp_path, library)
