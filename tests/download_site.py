@@ -118,6 +118,10 @@ def archive(
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as opened:
         for name, content in (members | (extra or {})).items():
+            # A ZipInfo has a fixed date, a name would get today's: the same
+            # bytes each time.
+            if isinstance(name, str):
+                name = zipfile.ZipInfo(name)
             opened.writestr(name, content)
     return file.getvalue()
 
