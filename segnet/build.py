@@ -16,7 +16,9 @@ from segnet import (
     losses,
     models,
     optim,
+    steps,
 )
+from segnet.averages import WeightAverages
 from segnet.config import Config
 from segnet.errors import ConfigError
 from segnet.records import Manifest
@@ -24,10 +26,12 @@ from segnet.schedule import Schedule
 from segnet.sync_batch_norm import SyncBatchNormalization
 
 __all__ = [
+    "build_averages",
     "build_learning_rate",
     "build_loss",
     "build_model",
     "build_optimizer",
+    "build_train_step",
     "encoder_layers",
     "initialise",
     "resolve",
@@ -45,8 +49,9 @@ def resolve(config: Config, class_names: tuple[str, ...]) -> Config:
       class_names: Of the training split.
 
     Returns:
-      The config with class names, and with batch norm in the encoder as in
-      the run that `--init_from` names, where nothing else is said.
+      The config with class names, with the weight decay, and with batch norm
+      in the encoder as in the run that `--init_from` names, where nothing else
+      is said.
     """
     batch_norm = config.uses_encoder_batch_norm
     if config.batch_norm_in_encoder is None and config.init_from:
@@ -54,7 +59,10 @@ def resolve(config: Config, class_names: tuple[str, ...]) -> Config:
         if source is not None:
             batch_norm = source.uses_encoder_batch_norm
     return dataclasses.replace(
-        config, class_names=class_names, batch_norm_in_encoder=batch_norm
+        config,
+        class_names=class_names,
+        batch_norm_in_encoder=batch_norm,
+        weight_decay=config.effective_weight_decay,
     )
 
 
@@ -126,13 +134,63 @@ def build_optimizer(
     optimizer = optim.create_optimizer(
         config.optimizer,
         momentum=config.momentum,
-        weight_decay=config.weight_decay,
+        weight_decay=config.effective_weight_decay,
         loss_scaling=loss_scaling,
     )
     # Built here, not in the first step: slots exist before a checkpoint is
     # restored or weights are broadcast.
     optimizer.build(model.trainable_variables)
     return optimizer
+
+
+def build_train_step(
+    config: Config,
+    model: tf.keras.Model,
+    loss: losses.Loss,
+    optimizer: tf.keras.optimizers.Optimizer,
+    averages: WeightAverages | None,
+    totals: steps.Totals,
+    *,
+    device_name: str,
+    freeze_encoder: bool,
+) -> steps.TrainStep:
+    """A step for one set of weights that learn; traced for each input size."""
+    encoder = encoder_layers(model)
+    for layer in encoder:
+        layer.trainable = not freeze_encoder
+    updater = optim.Updater(
+        optimizer,
+        model.trainable_variables,
+        clip_norm=config.gradient_clip_norm,
+        encoder_variables=[
+            weight for layer in encoder for weight in layer.trainable_variables
+        ],
+        encoder_scale=config.encoder_learning_rate_scale,
+        averages=averages,
+    )
+    return steps.create_train_step(
+        model,
+        loss,
+        updater,
+        totals,
+        device_name=device_name,
+        reduce_sum=distributed.allreduce_sum,
+        reduce_gradients=functools.partial(
+            distributed.allreduce_gradients,
+            compression=config.allreduce_compression,
+        ),
+        accumulate_steps=config.accumulate_steps,
+        run_eagerly=config.run_eagerly,
+    )
+
+
+def build_averages(
+    config: Config, model: tf.keras.Model
+) -> WeightAverages | None:
+    """The moving averages of a config, if it has any."""
+    if not config.ema_decay:
+        return None
+    return WeightAverages(model, config.ema_decay)
 
 
 def initialise(

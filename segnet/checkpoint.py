@@ -15,6 +15,7 @@ from typing import Any
 import tensorflow as tf
 
 from segnet import config_file
+from segnet.averages import WeightAverages
 from segnet.config import Config
 from segnet.errors import ConfigError, DataError, RunError
 from segnet.files import write_errors, write_text
@@ -32,6 +33,8 @@ __all__ = [
 ]
 
 CONFIG_FILE = "config.json"
+# Name of the moving averages within a checkpoint.
+_AVERAGES = "averages"
 # What TensorFlow raises for a damaged file or one of other objects.
 _UNREADABLE = (tf.errors.OpError, ValueError, IndexError, AssertionError)
 
@@ -125,6 +128,7 @@ class Checkpoints:
         optimizer: tf.keras.optimizers.Optimizer,
         state: RunState,
         keep: int,
+        averages: WeightAverages | None = None,
     ) -> None:
         """Ties checkpoints in `workdir` to the objects of a run.
 
@@ -134,12 +138,14 @@ class Checkpoints:
           optimizer: Its optimizer, built.
           state: Its state.
           keep: How many of the newest checkpoints are kept.
+          averages: Moving averages of the weights, if the run keeps any.
         """
         self._state = state
         # What this process has written; of other files only the name is known.
         self._written: set[str] = set()
+        more = {} if averages is None else {_AVERAGES: averages}
         self._checkpoint = tf.train.Checkpoint(
-            model=model, optimizer=optimizer, state=state
+            model=model, optimizer=optimizer, state=state, **more
         )
         folder = checkpoint_dir(workdir)
         self._newest = tf.train.CheckpointManager(
@@ -250,6 +256,8 @@ def saved_checkpoint(workdir: str, which: str) -> str:
 def restore_weights(model: tf.keras.Model, path: str) -> None:
     """Loads the weights, and nothing else, of a checkpoint into a network.
 
+    Where the run kept moving averages of its weights, these are loaded.
+
     Args:
       model: A network of the same architecture.
       path: As `saved_checkpoint` gives it.
@@ -258,8 +266,15 @@ def restore_weights(model: tf.keras.Model, path: str) -> None:
       DataError: If it cannot be read or is of another network.
     """
     try:
-        status = tf.train.Checkpoint(model=model).restore(path)
+        averages = None
+        names = [name for name, _ in tf.train.list_variables(path)]
+        if any(name.startswith(f"{_AVERAGES}/") for name in names):
+            averages = WeightAverages(model, decay=0.0)
+        more = {} if averages is None else {_AVERAGES: averages}
+        status = tf.train.Checkpoint(model=model, **more).restore(path)
         status.assert_existing_objects_matched().expect_partial()
+        if averages is not None:
+            averages.apply()
     except _UNREADABLE as error:
         raise DataError(
             f"checkpoint {path} does not fit this network or is damaged "

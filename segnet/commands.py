@@ -126,7 +126,7 @@ def _train(command: Command) -> int:
         return 128 + stopped.signal_number
     if distributed.is_chief():
         summaries.say(
-            f"done: {result.step} steps, best val_mean_iou "
+            f"done: {result.step} steps, best {config.best_metric} "
             f"{result.best_score:.4f} at step {result.best_step}; next: "
             f"python main.py --mode=evaluate --workdir={config.workdir}"
         )
@@ -146,7 +146,7 @@ def _load(
     device = setup(config)
     import tensorflow as tf
 
-    from segnet import build, checkpoint, inference
+    from segnet import build, checkpoint, inference, models
 
     path = checkpoint.saved_checkpoint(config.workdir, command.checkpoint)
     with tf.device(device.device_name):
@@ -155,6 +155,8 @@ def _load(
     eval_step = inference.create_eval_step(
         model,
         device_name=device.device_name,
+        tta=command.tta,
+        size_multiple=models.size_multiple(config.architecture),
         run_eagerly=config.run_eagerly,
     )
     return config, path, eval_step
@@ -195,7 +197,12 @@ def _evaluate(command: Command) -> int:
     target = os.path.join(
         config.workdir, f"evaluation-{config.eval_split}.json"
     )
-    result = {"split": config.eval_split, **scores, "checkpoint": path}
+    result = {
+        "split": config.eval_split,
+        **scores,
+        "checkpoint": path,
+        "tta": command.tta,
+    }
     with records.write_errors(target):
         checkpoint.write_json(target, result)
     summaries.say(metrics.format_table(scores))

@@ -156,7 +156,9 @@ def create_eval_dataset(
         padding = [[0, largest[0] - size[0]], [0, largest[1] - size[1]]]
         label = tf.pad(label, padding, constant_values=IGNORE_LABEL)
         return {
-            "image": to_uint8(augment_lib.resize_image(image, height, width)),
+            "image": augment_lib.to_uint8(
+                augment_lib.resize_image(image, height, width)
+            ),
             "label": tf.ensure_shape(label, largest),
             "size": size,
             "index": index,
@@ -167,11 +169,6 @@ def create_eval_dataset(
     )
     dataset = dataset.batch(batch_size, drop_remainder=True)
     return dataset.prefetch(tf.data.AUTOTUNE).with_options(_options())
-
-
-def to_uint8(image: tf.Tensor) -> tf.Tensor:
-    """Rounds float32 in 0..255 to uint8."""
-    return tf.cast(tf.clip_by_value(tf.round(image), 0.0, 255.0), tf.uint8)
 
 
 def _options() -> tf.data.Options:

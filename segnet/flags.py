@@ -39,6 +39,7 @@ class Command:
       image_path: Predict: a file or a folder.
       output_dir: Predict: where results go; empty for the workdir.
       checkpoint: Which weights evaluate and predict use.
+      tta: Whether evaluate and predict see each image several times.
     """
 
     mode: str
@@ -47,6 +48,7 @@ class Command:
     image_path: str
     output_dir: str
     checkpoint: str
+    tta: bool
 
 
 def define_flags(values: flags.FlagValues) -> None:
@@ -68,6 +70,13 @@ def define_flags(values: flags.FlagValues) -> None:
         "checkpoint",
         "best",
         "evaluate, predict: 'best', 'latest' or the path of a checkpoint.",
+        flag_values=values,
+    )
+    flags.DEFINE_boolean(
+        "tta",
+        False,
+        "evaluate, predict: average over mirror images and sizes (0.75, 1 and "
+        "1.25 of the input); takes 7 times as long.",
         flag_values=values,
     )
     for field in dataclasses.fields(Config):
@@ -150,6 +159,7 @@ def parse_command(argv: Sequence[str]) -> Command | str:
         image_path=values.image_path,
         output_dir=values.output_dir,
         checkpoint=values.checkpoint,
+        tta=values.tta,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 import tensorflow as tf
@@ -68,16 +69,20 @@ def check_finite(totals: Totals, model: tf.keras.Model, step: int) -> None:
         )
 
 
-def share_averages(model: tf.keras.Model) -> None:
+def share_averages(variables: Iterable[tf.Variable]) -> None:
     """Gives all workers the mean of their batch norm averages.
 
     The weights are the same everywhere already; the averages are of each
     worker's own batches, and every worker is to score, and rank 0 to save,
     one and the same network.
+
+    Args:
+      variables: Of the network, or moving averages of them; others than
+        batch norm's are left as they are.
     """
     if distributed.size() == 1:
         return
-    for variable in model.non_trainable_variables:
+    for variable in variables:
         if "/moving_" in variable.name:
             total = distributed.allreduce_sum(
                 variable.read_value(), variable.name

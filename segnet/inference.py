@@ -12,29 +12,75 @@ import tensorflow as tf
 
 __all__ = ["create_eval_step", "labels_at"]
 
+# Each of them once as it is and once mirrored.
+_TTA_SCALES = (0.75, 1.0, 1.25)
+
 
 def create_eval_step(
-    model: tf.keras.Model, *, device_name: str, run_eagerly: bool = False
+    model: tf.keras.Model,
+    *,
+    device_name: str,
+    tta: bool = False,
+    size_multiple: int = 1,
+    run_eagerly: bool = False,
 ) -> Callable[[tf.Tensor], tf.Tensor]:
     """Traces the forward pass.
 
     Args:
       model: The network.
       device_name: Device that computes, for example `/device:CPU:0`.
+      tta: Whether to look at each image several times: mirrored, and smaller
+        and larger (test-time augmentation).
+      size_multiple: What height and width must be multiples of, for that.
       run_eagerly: Whether to leave it untraced.
 
     Returns:
       Function of uint8 `[batch, height, width, 3]` to float32 logits
-      `[batch, height, width, num_classes]`; traced once for each shape.
+      `[batch, height, width, num_classes]`, with `tta` mean probabilities;
+      traced once for each shape.
     """
 
     def eval_step(images: tf.Tensor) -> tf.Tensor:
         with tf.device(device_name):
+            if tta:
+                return _mean_probabilities(model, images, size_multiple)
             return model(images, training=False)
 
     if run_eagerly:
         return eval_step
     return tf.function(eval_step, reduce_retracing=False)
+
+
+def _mean_probabilities(
+    model: tf.keras.Model, images: tf.Tensor, size_multiple: int
+) -> tf.Tensor:
+    """Probabilities, averaged over mirror images and sizes.
+
+    Args:
+      model: The network.
+      images: uint8 `[batch, height, width, 3]`.
+      size_multiple: Of the heights and widths that the network takes.
+
+    Returns:
+      float32 `[batch, height, width, num_classes]`.
+    """
+    size = images.shape[1:3]
+    total = 0.0
+    for scale in _TTA_SCALES:
+        scaled = [
+            max(1, round(scale * length / size_multiple)) * size_multiple
+            for length in size
+        ]
+        resized = images
+        if scaled != list(size):
+            resized = tf.image.resize(images, scaled, antialias=scale < 1)
+            resized = tf.cast(tf.round(resized), tf.uint8)
+        for mirror in (False, True):
+            seen = tf.reverse(resized, [2]) if mirror else resized
+            found = tf.nn.softmax(model(seen, training=False))
+            found = tf.reverse(found, [2]) if mirror else found
+            total += tf.image.resize(found, size)
+    return total / (2 * len(_TTA_SCALES))
 
 
 _TRACING = threading.Lock()

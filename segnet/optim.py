@@ -1,13 +1,16 @@
-"""Optimizers and learning-rate schedules."""
+"""Optimizers, learning-rate schedules, and what becomes of gradients."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 
 import tensorflow as tf
 
-__all__ = ["LearningRate", "create_optimizer"]
+from segnet.averages import WeightAverages
+
+__all__ = ["LearningRate", "Updater", "create_optimizer"]
 
 # "poly" of DeepLab (Chen et al. 2018): (1 - step / total) ** 0.9.
 _POLYNOMIAL_POWER = 0.9
@@ -57,7 +60,8 @@ def create_optimizer(
     """Creates an optimizer.
 
     Args:
-      name: `adam` (Kingma & Ba 2015) or `sgd` (with momentum).
+      name: `adam` (Kingma & Ba 2015), `adamw` (the same; the name says that
+        there is weight decay) or `sgd` (with momentum).
       momentum: Of SGD.
       weight_decay: Decoupled (Loshchilov & Hutter 2019), on kernels only; 0
         for none.
@@ -74,7 +78,7 @@ def create_optimizer(
         "weight_decay": weight_decay or None,
         "jit_compile": False,
     }
-    if name == "adam":
+    if name in ("adam", "adamw"):
         optimizer = tf.keras.optimizers.Adam(**common)
     else:
         optimizer = tf.keras.optimizers.SGD(momentum=momentum, **common)
@@ -83,3 +87,70 @@ def create_optimizer(
     if loss_scaling:
         optimizer = tf.keras.mixed_precision.LossScaleOptimizer(optimizer)
     return optimizer
+
+
+class Updater:
+    """Turns the gradients of a step into new weights."""
+
+    def __init__(
+        self,
+        optimizer: tf.keras.optimizers.Optimizer,
+        variables: Sequence[tf.Variable],
+        *,
+        clip_norm: float = 0.0,
+        encoder_variables: Sequence[tf.Variable] = (),
+        encoder_scale: float = 1.0,
+        averages: WeightAverages | None = None,
+    ) -> None:
+        """Ties an optimizer to the weights of a stage.
+
+        Args:
+          optimizer: Built for all variables of the model.
+          variables: The weights that learn.
+          clip_norm: Largest global norm of the gradients (Pascanu et al.
+            2013); 0: no limit.
+          encoder_variables: Those with a learning rate of their own.
+          encoder_scale: Factor on their learning rate.
+          averages: Moving averages to keep, if any.
+        """
+        self.variables = list(variables)
+        self._optimizer = optimizer
+        self._clip_norm = clip_norm
+        self._encoder_variables = list(encoder_variables)
+        self._encoder_scale = encoder_scale
+        self._averages = averages
+        self._scaled = isinstance(
+            optimizer, tf.keras.mixed_precision.LossScaleOptimizer
+        )
+
+    def scale_loss(self, loss: tf.Tensor) -> tf.Tensor:
+        """The loss to differentiate: times the loss scale, if there is one."""
+        return self._optimizer.get_scaled_loss(loss) if self._scaled else loss
+
+    def __call__(
+        self, gradients: list[tf.Tensor], learning_rate: tf.Tensor
+    ) -> None:
+        """Updates weights and averages, in a traced function or eagerly.
+
+        Args:
+          gradients: Of the scaled loss, in the order of `variables`.
+          learning_rate: float32 scalar.
+        """
+        self._optimizer.learning_rate.assign(learning_rate)
+        if self._scaled:
+            gradients = self._optimizer.get_unscaled_gradients(gradients)
+        if self._clip_norm:
+            # Not finite stays not finite, so a loss scale still sees it.
+            gradients, _ = tf.clip_by_global_norm(gradients, self._clip_norm)
+        own_rate = self._encoder_variables if self._encoder_scale != 1 else []
+        before = [variable.read_value() for variable in own_rate]
+        self._optimizer.apply_gradients(
+            zip(gradients, self.variables, strict=True)
+        )
+        # Adam's steps do not depend on the size of the gradients, so it is
+        # the step that is scaled, weight decay included.
+        for variable, old in zip(own_rate, before, strict=True):
+            step = variable.read_value() - old
+            variable.assign(old + self._encoder_scale * step)
+        if self._averages is not None:
+            self._averages.update()

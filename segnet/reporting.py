@@ -141,6 +141,7 @@ class Reporter:
             "val_mean_iou": scores["mean_iou"],
             "val_pixel_accuracy": scores["pixel_accuracy"],
             "val_mean_class_accuracy": scores["mean_class_accuracy"],
+            "val_frequency_weighted_iou": scores["frequency_weighted_iou"],
             "val_iou": iou,
             "val_seconds": seconds,
         }

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import bisect
 import dataclasses
+from typing import NoReturn
 
 from segnet.config import Config
 from segnet.errors import ConfigError
 from segnet.values import parse_resolutions, parse_size
 
-__all__ = ["Schedule", "Stage", "create_schedule"]
+__all__ = ["Schedule", "Stage", "create_pass", "create_schedule"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Stage:
       width: Input width, pixels.
       window: Part of each image's height and width that is seen; below 1
         with `--train_crop`.
-      batch_size: Images a step, per worker.
+      batch_size: Images a step, per worker, all accumulated ones.
       freeze_encoder: Whether the encoder keeps its weights.
       first_epoch: First epoch of the stage, from 0.
       num_epochs: Epochs in the stage.
@@ -151,19 +152,16 @@ def create_schedule(
         borders, [*borders[1:], None], strict=True
     ):
         end = following[0] if following else config.epochs
-        steps = num_records // (batch * num_workers)
+        step_batch = batch * config.accumulate_steps
+        steps = num_records // (step_batch * num_workers)
         if steps == 0:
-            raise ConfigError(
-                f"--batch_size={batch} times {num_workers} worker(s) is more "
-                f"than the {num_records} training images; use at most "
-                f"--batch_size={max(1, num_records // num_workers)}"
-            )
+            _refuse_batch(config, batch, num_records, num_workers)
         stages.append(
             Stage(
                 height=height,
                 width=width,
                 window=window,
-                batch_size=batch,
+                batch_size=step_batch,
                 freeze_encoder=first < config.freeze_encoder_epochs,
                 first_epoch=first,
                 num_epochs=end - first,
@@ -172,6 +170,37 @@ def create_schedule(
             )
         )
     return Schedule(tuple(stages), config.max_steps)
+
+
+def create_pass(config: Config, num_records: int, num_workers: int) -> Stage:
+    """One epoch of whole images at the input size, beside the run."""
+    return Stage(
+        height=config.input_height,
+        width=config.input_width,
+        window=(1.0, 1.0),
+        batch_size=config.batch_size,
+        freeze_encoder=False,
+        first_epoch=0,
+        num_epochs=1,
+        steps_per_epoch=num_records // (config.batch_size * num_workers),
+        first_step=0,
+    )
+
+
+def _refuse_batch(
+    config: Config, batch: int, num_records: int, num_workers: int
+) -> NoReturn:
+    """Refuses a global batch that is more than the whole split."""
+    accumulated = ""
+    parts = num_workers
+    if config.accumulate_steps > 1:
+        parts *= config.accumulate_steps
+        accumulated = f" times --accumulate_steps={config.accumulate_steps}"
+    raise ConfigError(
+        f"--batch_size={batch}{accumulated} times {num_workers} worker(s) is "
+        f"more than the {num_records} training images; use at most "
+        f"--batch_size={max(1, num_records // parts)}"
+    )
 
 
 _Border = tuple[int, int, int, tuple[float, float], int]

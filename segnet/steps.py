@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import tensorflow as tf
 
-from segnet import losses
+from segnet import losses, optim
 
 __all__ = ["Totals", "create_train_step"]
 
@@ -39,13 +39,13 @@ class Totals(tf.Module):
 def create_train_step(
     model: tf.keras.Model,
     loss: losses.Loss,
-    optimizer: tf.keras.optimizers.Optimizer,
-    variables: Sequence[tf.Variable],
+    updater: optim.Updater,
     totals: Totals,
     *,
     device_name: str,
     reduce_sum: Callable[[tf.Tensor, str], tf.Tensor],
     reduce_gradients: Callable[[list[tf.Tensor]], list[tf.Tensor]],
+    accumulate_steps: int = 1,
     run_eagerly: bool = False,
 ) -> TrainStep:
     """Builds the step that trains on one batch.
@@ -53,17 +53,18 @@ def create_train_step(
     The loss of a step is the sum over the pixels of all workers divided by
     the weight of the valid pixels of all workers, so the result does not
     depend on how pixels to ignore are spread. So the workers' gradients are
-    summed, not averaged.
+    summed, not averaged. Those of the parts of an accumulated batch are, too.
 
     Args:
       model: The network.
       loss: Gives the loss sum and its weight.
-      optimizer: Built for all variables of the model.
-      variables: The weights that learn.
+      updater: Knows the weights that learn and applies their gradients.
       totals: Adds up the loss.
       device_name: Device that computes.
       reduce_sum: (tensor, name) -> its sum over the workers.
       reduce_gradients: Gradients -> their sums over the workers.
+      accumulate_steps: Parts that a batch is computed in, one after the
+        other, so that the activations of one part are in memory at a time.
       run_eagerly: Whether to leave the step untraced.
 
     Returns:
@@ -72,7 +73,18 @@ def create_train_step(
       worker's votes to stop, float32 `[2]` (see `segnet.signals`), to the sum
       of the votes over the workers.
     """
-    scaled = isinstance(optimizer, tf.keras.mixed_precision.LossScaleOptimizer)
+
+    def differentiate(
+        images: tf.Tensor, labels: tf.Tensor, total_weight: tf.Tensor
+    ) -> list[tf.Tensor]:
+        with tf.GradientTape() as tape:
+            logits = model(images, training=True)
+            loss_sum, weight = loss(logits, labels)
+            # A batch without a valid pixel has loss 0, not 0 / 0.
+            value = tf.math.divide_no_nan(loss_sum, total_weight)
+            value = updater.scale_loss(value)
+        totals.add(loss_sum, weight)
+        return tape.gradient(value, updater.variables)
 
     def train_step(
         images: tf.Tensor,
@@ -81,26 +93,38 @@ def create_train_step(
         votes: tf.Tensor,
     ) -> tf.Tensor:
         with tf.device(device_name):
-            optimizer.learning_rate.assign(learning_rate)
             # One small reduction carries the weight and the votes.
             reduced = reduce_sum(
                 tf.concat([[loss.weight(labels)], votes], 0), "weight"
             )
-            with tf.GradientTape() as tape:
-                logits = model(images, training=True)
-                loss_sum, weight = loss(logits, labels)
-                # A batch without a valid pixel has loss 0, not 0 / 0.
-                value = tf.math.divide_no_nan(loss_sum, reduced[0])
-                if scaled:
-                    value = optimizer.get_scaled_loss(value)
-            gradients = tape.gradient(value, variables)
-            gradients = reduce_gradients(gradients)
-            if scaled:
-                gradients = optimizer.get_unscaled_gradients(gradients)
-            optimizer.apply_gradients(zip(gradients, variables, strict=True))
-            totals.add(loss_sum, weight)
+            gradients = _sum_of_parts(
+                lambda *part: differentiate(*part, reduced[0]),
+                _split(images, accumulate_steps),
+                _split(labels, accumulate_steps),
+            )
+            updater(reduce_gradients(gradients), learning_rate)
             return reduced[1:]
 
     if run_eagerly:
         return train_step
     return tf.function(train_step, reduce_retracing=False)
+
+
+def _split(batch: tf.Tensor, parts: int) -> list[tf.Tensor]:
+    """Cuts a batch into equal parts."""
+    return [batch] if parts == 1 else tf.split(batch, parts)
+
+
+def _sum_of_parts(
+    differentiate: Callable[[tf.Tensor, tf.Tensor], list[tf.Tensor]],
+    images: list[tf.Tensor],
+    labels: list[tf.Tensor],
+) -> list[tf.Tensor]:
+    """Adds up the gradients of the parts of a batch, one after the other."""
+    gradients: list[tf.Tensor] = []
+    for part in zip(images, labels, strict=True):
+        # The next part waits for these: else all would be in memory at once.
+        with tf.control_dependencies(gradients):
+            more = differentiate(*part)
+        gradients = list(map(tf.add, gradients, more)) if gradients else more
+    return gradients

@@ -20,7 +20,8 @@ class TrainResult:
     Attributes:
       model: The network with its last weights.
       step: Steps done.
-      best_score: Best mean IoU on the evaluation split; -1 if never scored.
+      best_score: Best `--best_metric` on the evaluation split; -1 if never
+        scored.
       best_step: Step of that score.
       stopped_early: Whether `--early_stopping_epochs` ended it.
     """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import time
 from collections.abc import Callable
 
@@ -14,17 +13,16 @@ from segnet import (
     data,
     distributed,
     health,
-    inference,
     reporting,
     runtime,
     schedule,
+    scoring,
     signals,
     sources,
     steps,
     summaries,
 )
 from segnet.config import Config
-from segnet.evaluate import evaluate_split
 
 __all__ = ["Stopped", "Trainer"]
 
@@ -63,15 +61,19 @@ class Trainer:
         self._optimizer = build.build_optimizer(
             config, self.model, loss_scaling=device.precision == "float16"
         )
+        self._averages = build.build_averages(config, self.model)
         self._totals = steps.Totals()
         self.state = checkpoint.RunState()
         self._source = sources.RecordSource(
             splits.train, config.data_dir, cache=config.cache == "memory"
         )
-        self._eval_step = inference.create_eval_step(
+        self._scorer = scoring.Scorer(
+            config,
+            device,
             self.model,
-            device_name=device.device_name,
-            run_eagerly=config.run_eagerly,
+            self._averages,
+            self._source,
+            splits.evaluation,
         )
         self.stopped_early = False
 
@@ -87,6 +89,7 @@ class Trainer:
             *self.model.variables,
             *self._optimizer.variables,
             *self.state.variables,
+            *(self._averages.variables if self._averages else ()),
         ]
 
     def initialise(self) -> None:
@@ -145,6 +148,7 @@ class Trainer:
             self._optimizer,
             self.state,
             self._config.keep_checkpoints,
+            self._averages,
         )
 
     def _plan(self) -> None:
@@ -183,7 +187,16 @@ class Trainer:
         self, stage: schedule.Stage, end: int, stop: signals.StopVotes
     ) -> None:
         """The steps of one stage, up to a place; traced once."""
-        train_step = self._create_step(stage)
+        train_step = build.build_train_step(
+            self._config,
+            self.model,
+            self._loss,
+            self._optimizer,
+            self._averages,
+            self._totals,
+            device_name=self._device.device_name,
+            freeze_encoder=stage.freeze_encoder,
+        )
         offset = self._schedule.offset
         dataset = data.create_train_dataset(
             self._source,
@@ -209,25 +222,6 @@ class Trainer:
             self._leave_if(stop.agreed(votes.numpy()))
             if self.stopped_early:
                 return
-
-    def _create_step(self, stage: schedule.Stage) -> steps.TrainStep:
-        """Traces a step for a stage's input size and set of weights."""
-        for layer in build.encoder_layers(self.model):
-            layer.trainable = not stage.freeze_encoder
-        return steps.create_train_step(
-            self.model,
-            self._loss,
-            self._optimizer,
-            self.model.trainable_variables,
-            self._totals,
-            device_name=self._device.device_name,
-            reduce_sum=distributed.allreduce_sum,
-            reduce_gradients=functools.partial(
-                distributed.allreduce_gradients,
-                compression=self._config.allreduce_compression,
-            ),
-            run_eagerly=self._config.run_eagerly,
-        )
 
     def _after_step(self, stage: schedule.Stage) -> None:
         """Logs, evaluates, saves and commits when it is time."""
@@ -262,12 +256,10 @@ class Trainer:
     def _evaluate(self) -> None:
         """Scores the evaluation split; keeps the weights if they are best."""
         start = time.perf_counter()
-        health.share_averages(self.model)
-        scores = evaluate_split(
-            self._eval_step, self._splits.evaluation, self._config
-        )
+        scores = self._scorer()
         epoch = self._schedule.epoch(self.step)[0]
-        best = self.state.record(scores["mean_iou"] or 0.0, epoch)
+        score = scores[self._config.best_metric.removeprefix("val_")]
+        best = self.state.record(score or 0.0, epoch)
         self._reporter.report(
             self.step, scores, best=best, seconds=time.perf_counter() - start
         )
@@ -286,7 +278,7 @@ class Trainer:
     def _save(self) -> None:
         """Rank 0 saves, if all is finite; the others go on."""
         health.check_finite(self._totals, self.model, self.step)
-        health.share_averages(self.model)
+        self._scorer.share_averages()
         if distributed.is_chief():
             self._checkpoints.save()
         self._reporter.restart_clock(self.step, traces=False)

@@ -20,12 +20,13 @@ ROWS = (
     # 0: names, rules, configuration; no TensorFlow.
     {"constants", "errors"},
     {"hardware", "launcher", "manifest", "signals", "values"},
+    {"options"},
     {"config"},
     {"config_file"},
     {"schedule"},
     # 1: one subject each; first the parts of an owner that is split.
     {"png", "schema"},
-    {"files", "picture_files"},
+    {"averages", "files", "picture_files"},
     {
         "augment", "boundary", "checkpoint", "class_weights", "convert_flags",
         "distributed", "flags", "images", "inference", "losses", "metrics",
@@ -33,11 +34,13 @@ ROWS = (
         "sync_batch_norm",
     },
     # 2: what joins a few of them.
-    {"elastic", "pairs", "predict", "reporting", "shards", "sources", "steps"},
+    {"elastic", "pairs", "predict", "recalibration", "reporting", "shards",
+     "sources", "steps"},
     {"build", "data", "health"},
     {"conversion"},
     # 3, 4: one exact pass, the outer loop. Last, what the modes do.
     {"evaluate"},
+    {"scoring"},
     {"trainer"},
     {"train"},
     {"commands"},
@@ -51,7 +54,7 @@ ONLY_IMPORTERS = {
     "horovod": {"distributed", "elastic"},
     "pickle": set(),
 }
-STDLIB_ONLY = {"config", "constants", "errors", "schedule"}
+STDLIB_ONLY = {"config", "constants", "errors", "options", "schedule"}
 
 REQUIREMENTS = sorted([
     ROOT / "requirements.txt", *(ROOT / "requirements").glob("*.txt")

@@ -12,7 +12,12 @@ NUM_CLASSES = 3
 
 
 def _step(
-    *, run_eagerly=False, reduce_sum=lambda t, name: t, loss_scaling=False
+    *,
+    run_eagerly=False,
+    reduce_sum=lambda t, name: t,
+    loss_scaling=False,
+    clip_norm=0.0,
+    accumulate_steps=1,
 ):
     """A step of a one-layer network with plain gradient descent at rate 1."""
     tf.keras.utils.set_random_seed(0)
@@ -39,12 +44,16 @@ def _step(
     step = steps.create_train_step(
         model,
         losses.create_loss_fn("cross_entropy", NUM_CLASSES, None),
-        optimizer,
-        model.trainable_variables,
+        optim.Updater(
+            optimizer,
+            model.trainable_variables,
+            clip_norm=clip_norm,
+        ),
         totals,
         device_name="/device:CPU:0",
         reduce_sum=reduce_sum,
         reduce_gradients=reduce_gradients,
+        accumulate_steps=accumulate_steps,
         run_eagerly=run_eagerly,
     )
     return step, model, totals, traces

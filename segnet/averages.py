@@ -1,0 +1,81 @@
+"""An exponential moving average of the weights."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import tensorflow as tf
+
+__all__ = ["WeightAverages"]
+
+# So many updates lie between an average of all values and one of the last
+# 1 / (1 - decay), as in TensorFlow's ExponentialMovingAverage.
+_WARMUP_UPDATES = 9.0
+
+
+class WeightAverages(tf.Module):
+    """Averages of a network's weights and of its batch norm statistics.
+
+    After n updates the next one keeps min(decay, n / (n + 9)) of the old
+    average: the first sets it to the weights, so that it does not depend on
+    what was there, and a short run is not held back by its beginning. Source:
+    Polyak & Juditsky 1992; the warm-up is TensorFlow's.
+
+    Attributes:
+      count: float32, updates so far.
+      values: The averages, float32, in the order of the network's variables.
+    """
+
+    def __init__(self, model: tf.keras.Model, decay: float) -> None:
+        """Starts with the weights as they are.
+
+        Args:
+          model: The network.
+          decay: Share of the old average that an update keeps, in 0..1.
+        """
+        super().__init__(name="averages")
+        self._decay = decay
+        # Counters and the like are no weights.
+        self._weights = [v for v in model.variables if v.dtype.is_floating]
+        self.count = tf.Variable(0.0, trainable=False)
+        self.values = [
+            tf.Variable(
+                weight.read_value(),
+                trainable=False,
+                name=weight.name.split(":")[0],
+            )
+            for weight in self._weights
+        ]
+
+    def update(self) -> None:
+        """Takes the weights in; eagerly or in a traced function."""
+        decay = tf.minimum(
+            self._decay, self.count / (self.count + _WARMUP_UPDATES)
+        )
+        for value, weight in zip(self.values, self._weights, strict=True):
+            value.assign_sub((1.0 - decay) * (value - weight))
+        self.count.assign_add(1.0)
+
+    def apply(self) -> None:
+        """Puts the averages into the network for good."""
+        for value, weight in zip(self.values, self._weights, strict=True):
+            weight.assign(value)
+
+    @contextlib.contextmanager
+    def applied(self) -> Iterator[None]:
+        """Exchanges averages and weights for the length of a block.
+
+        What the block changes in the network stays in the averages.
+        """
+        self._swap()
+        try:
+            yield
+        finally:
+            self._swap()
+
+    def _swap(self) -> None:
+        for value, weight in zip(self.values, self._weights, strict=True):
+            old = weight.read_value()
+            weight.assign(value)
+            value.assign(old)
