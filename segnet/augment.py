@@ -35,7 +35,7 @@ class Policy:
       brightness: Largest amount added, of 255.
       contrast: Smallest and largest factor on the distance from the mean.
       saturation: Smallest and largest factor on the distance from grey.
-      hue: Largest turn of the hue, radians.
+      hue: Largest turn of the hue, in full turns.
       rotation: Largest turn of the picture, radians.
       blur: Largest share of a blurred copy that is mixed in, 0 to 1.
       cutout: Largest part of height and width that is covered, 0 to 1.
@@ -56,7 +56,7 @@ POLICIES = {
     "basic": Policy(0.7, 1.15, 32.0, (0.7, 1.4), (0.6, 1.5)),
     "strong": Policy(
         0.55, 1.25, 40.0, (0.6, 1.6), (0.5, 1.8),
-        hue=0.25, rotation=0.14, blur=1.0, cutout=0.3,
+        hue=0.04, rotation=0.14, blur=1.0, cutout=0.3,
     ),
 }  # fmt: skip
 # Of the blur: a box of 5 pixels holds 2 standard deviations each way.
@@ -279,10 +279,8 @@ def _random_colour(
     contrast = _between(limits.contrast, draw[1])
     brightness = limits.brightness * (2.0 * draw[2] - 1.0)
     if limits.hue:
-        import tensorflow_addons as tfa
-
         hue = limits.hue * (2.0 * draw[3] - 1.0)
-        image = tfa.image.adjust_hsv_in_yiq(image, hue, 1.0, 1.0)
+        image = tf.image.adjust_hue(image, hue)
     # ITU-R BT.601 luma.
     grey = tf.tensordot(image, tf.constant([0.299, 0.587, 0.114]), 1)[..., None]
     mean = tf.reduce_mean(grey)

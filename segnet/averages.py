@@ -54,7 +54,9 @@ class WeightAverages(tf.Module):
             self._decay, self.count / (self.count + _WARMUP_UPDATES)
         )
         for value, weight in zip(self.values, self._weights, strict=True):
-            value.assign_sub((1.0 - decay) * (value - weight))
+            # In this form the first update leaves no rounding of old values.
+            weight = weight.read_value()
+            value.assign(weight + decay * (value - weight))
         self.count.assign_add(1.0)
 
     def apply(self) -> None:

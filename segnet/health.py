@@ -60,7 +60,9 @@ def check_finite(totals: Totals, model: tf.keras.Model, step: int) -> None:
     bad = [
         variable.name
         for variable in model.variables
-        if not tf.reduce_all(tf.math.is_finite(variable))
+        # Dropout has a counter, which is no number of that kind.
+        if variable.dtype.is_floating
+        and not tf.reduce_all(tf.math.is_finite(variable))
     ]
     if distributed.any_rank(bool(bad)):
         raise RunError(

@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from segnet import checkpoint
+from segnet.averages import WeightAverages
 from segnet.config import Config
 from segnet.errors import ConfigError, DataError, RunError
 
@@ -14,15 +15,21 @@ from segnet.errors import ConfigError, DataError, RunError
 class _Run:
     """A one-weight run with a built optimizer."""
 
-    def __init__(self, folder, keep=2, units=1):
+    def __init__(self, folder, keep=2, units=1, ema_decay=0.0):
         self.model = tf.keras.Sequential(
             [tf.keras.layers.Dense(units, input_shape=(2,), name="dense")]
         )
         self.optimizer = tf.keras.optimizers.Adam(jit_compile=False)
         self.optimizer.build(self.model.trainable_variables)
         self.state = checkpoint.RunState()
+        self.averages = WeightAverages(self.model, ema_decay)
         self.checkpoints = checkpoint.Checkpoints(
-            str(folder), self.model, self.optimizer, self.state, keep
+            str(folder),
+            self.model,
+            self.optimizer,
+            self.state,
+            keep,
+            self.averages if ema_decay else None,
         )
         self.warnings = []
 
@@ -61,6 +68,27 @@ def test_restores_weights_optimizer_and_state(tmp_path):
     run.step()
     for ours, theirs in zip(other.values(), run.values(), strict=True):
         np.testing.assert_array_equal(ours, theirs)
+
+
+def test_averages_are_restored_and_are_the_weights_to_use(tmp_path):
+    run = _Run(tmp_path, ema_decay=0.5)
+    for _ in range(3):
+        run.step()
+        run.averages.update()
+    run.checkpoints.save()
+    averages = [value.numpy() for value in run.averages.values]
+    resumed = _Run(tmp_path, ema_decay=0.5)
+    path = resumed.restore()
+    assert float(resumed.averages.count) == 3
+    for ours, theirs in zip(resumed.averages.values, averages, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    for ours, theirs in zip(resumed.values(), run.values(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    used = _Run(tmp_path / "other").model
+    checkpoint.restore_weights(used, path)
+    for ours, theirs in zip(used.get_weights(), averages, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert np.any(averages[0] != run.model.get_weights()[0])
 
 
 def test_keeps_the_newest_and_the_best(tmp_path):

@@ -11,7 +11,7 @@ from segnet import config as config_lib
 from segnet import config_file
 from segnet.config import Config
 from segnet.errors import ConfigError
-from segnet.schedule import create_schedule
+from segnet.schedule import create_pass, create_schedule
 
 
 @pytest.mark.parametrize(
@@ -26,6 +26,11 @@ from segnet.schedule import create_schedule
         ({"learning_rate": float("inf")}, ["--learning_rate=inf"]),
         ({"momentum": 1.0}, ["--momentum=1.0", "at most"]),
         ({"loss": "nope"}, ["--loss=nope", "cross_entropy"]),
+        ({"accumulate_steps": 0}, ["--accumulate_steps=0", "at least 1"]),
+        ({"ema_decay": 1.0}, ["--ema_decay=1.0", "at most"]),
+        ({"gradient_clip_norm": -1.0}, ["--gradient_clip_norm=-1.0"]),
+        ({"encoder_learning_rate_scale": 0.0}, ["above 0"]),
+        ({"best_metric": "val_loss"}, ["--best_metric=val_loss", "val_mean"]),
         ({"encoder_weights": "a.h5", "init_from": "b"}, ["--init_from"]),
         ({"resolution_schedule": "96x128"}, ["HxW[xBATCH]:EPOCHS"]),
         ({"resolution_schedule": "0x128:2"}, ["HxW[xBATCH]:EPOCHS"]),
@@ -134,6 +139,37 @@ def test_schedule_never_has_an_epoch_without_steps():
     assert create_schedule(Config(batch_size=4), 8, 2).total_steps == 125
     with pytest.raises(ConfigError, match="--batch_size=3"):
         create_schedule(Config(batch_size=4), 7, 2)
+
+
+def test_accumulated_batches_make_one_step():
+    config = Config(
+        epochs=2,
+        batch_size=4,
+        accumulate_steps=3,
+        resolution_schedule="32x48x2:1",
+    )
+    small, large = create_schedule(config, 50, 2).stages
+    # 50 // (2 * 3 * 2) and 50 // (4 * 3 * 2) steps an epoch.
+    assert (small.batch_size, small.steps_per_epoch) == (6, 4)
+    assert (large.batch_size, large.steps_per_epoch) == (12, 2)
+    with pytest.raises(ConfigError, match=r"--accumulate_steps=3.*size=1$"):
+        create_schedule(config, 11, 2)
+
+
+def test_a_pass_sees_whole_images_once():
+    config = Config(batch_size=4, accumulate_steps=3, train_crop="32x32")
+    stage = create_pass(config, 50, 2)
+    assert (stage.height, stage.width, stage.window) == (320, 640, (1.0, 1.0))
+    assert (stage.batch_size, stage.end_step) == (4, 6)
+
+
+def test_weight_decay_is_that_of_the_optimizer():
+    assert Config().effective_weight_decay == 0.0
+    assert Config(optimizer="adamw").effective_weight_decay == 0.01
+    assert (
+        Config(optimizer="adamw", weight_decay=0.0).effective_weight_decay
+        == 0.0
+    )
 
 
 def test_another_number_of_workers_goes_on_in_the_same_place():

@@ -143,3 +143,31 @@ def test_a_loss_that_is_not_finite_stays_visible():
     totals.add(tf.constant(np.nan), tf.constant(1.0))
     totals.add(tf.constant(1.0), tf.constant(1.0))
     assert np.isnan(totals.take()[0])
+
+
+@pytest.mark.parametrize("run_eagerly", [False, True])
+def test_parts_of_a_batch_add_up_to_the_whole(run_eagerly):
+    """Uneven numbers of ignored pixels in the parts, too."""
+    images, labels = _batch(shape=(4, 4, 6))
+    results = []
+    for parts in (1, 2, 4):
+        step, model, totals, _ = _step(
+            run_eagerly=run_eagerly, accumulate_steps=parts
+        )
+        step(images, labels, ONE, NO_VOTES)
+        results.append([*model.get_weights(), totals.take().numpy()])
+    for parts in results[1:]:
+        for one, other in zip(results[0], parts, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+
+
+def test_gradients_are_clipped_as_told():
+    images, labels = _batch()
+    step, model, _, _ = _step(clip_norm=0.01)
+    before = model.get_weights()
+    step(images, labels, ONE, NO_VOTES)
+    changes = [
+        new - old for new, old in zip(model.get_weights(), before, strict=True)
+    ]
+    norm = np.sqrt(sum(np.sum(change**2) for change in changes))
+    assert norm == pytest.approx(0.01, rel=1e-4)
