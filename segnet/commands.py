@@ -205,7 +205,16 @@ def _evaluate(command: Command) -> int:
     }
     with records.write_errors(target):
         checkpoint.write_json(target, result)
-    summaries.say(metrics.format_table(scores))
+    summaries.say(
+        f"{metrics.format_table(scores)}\n\nconfusion, percent of the truth\n"
+        + metrics.format_confusion(
+            scores["confusion_matrix"], config.class_names
+        )
+    )
+    summaries.say(
+        f"boundary F1 took {scores['boundary_f1_seconds']:.1f} s of "
+        f"computing for {scores['images']} images"
+    )
     summaries.say(f"written to {target}")
     return 0
 

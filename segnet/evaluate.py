@@ -97,7 +97,8 @@ def evaluate(
       advance: Called with the number of images scored.
 
     Returns:
-      `images` and what `metrics.summarize` gives; with boundary F1 also
+      `images`, what `metrics.summarize` gives and `confusion_matrix` (pixel
+      counts, rows truth, columns prediction); with boundary F1 also
       `boundary_f1` (of the split and of each class) and
       `boundary_f1_seconds`.
     """
@@ -177,6 +178,7 @@ class _Scores:
         result = {
             "images": int(images[0]),
             **metrics.summarize(confusion, class_names),
+            "confusion_matrix": confusion.tolist(),
         }
         if self._with_boundary_f1:
             sums, counts = reduce_sum(self._boundary, "boundary")

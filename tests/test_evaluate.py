@@ -59,6 +59,7 @@ def test_equals_scikit_learn_over_all_pixels(data_dir):
     iou = both / (matrix.sum(0) + matrix.sum(1) - both)
     assert scores["images"] == 5
     assert scores["pixels"] == matrix.sum()
+    np.testing.assert_array_equal(scores["confusion_matrix"], matrix)
     assert scores["mean_iou"] == pytest.approx(iou.mean())
     assert scores["per_class"]["disc"]["iou"] == pytest.approx(iou[2])
     assert 0 < scores["boundary_f1"] <= 1

@@ -56,7 +56,15 @@ def test_evaluate_needs_only_the_workdir(workdir, capsys):
         main.main(["main.py", "--mode=evaluate", f"--workdir={workdir}"]) == 0
     )
     out = capsys.readouterr().out
-    for word in (*CLASS_NAMES, "IoU", "accuracy", "F1", "pixels"):
+    for word in (
+        *CLASS_NAMES,
+        "IoU",
+        "accuracy",
+        "F1",
+        "pixels",
+        "confusion",
+        "boundary F1 took",
+    ):
         assert word.lower() in out.lower()
     result = json.loads((workdir / "evaluation-val.json").read_text())
     assert result["split"] == "val"

@@ -1,0 +1,8 @@
+"""Measurements; each module says how to run it."""
+
+from __future__ import annotations
+
+import os
+
+# Before anything imports TensorFlow: the tables are the output.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
