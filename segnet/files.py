@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 
 import tensorflow as tf
@@ -43,5 +44,7 @@ def write_text(path: str, text: str) -> None:
 def reason(error: tf.errors.OpError | OSError) -> str:
     """What an error says, without the trace that TensorFlow adds."""
     text = error.message if isinstance(error, tf.errors.OpError) else str(error)
-    # Operation names and call traces follow on further lines.
-    return text.strip().split("\n")[0].rsplit("; ", 1)[-1]
+    # Operation names and call traces follow on further lines, names of nodes
+    # may come first.
+    line = re.sub(r"\{\{[^}]*\}\}\s*", "", text.strip().split("\n")[0])
+    return line.rsplit("; ", 1)[-1]

@@ -121,7 +121,7 @@ def parse_flags(values: flags.FlagValues, argv: Sequence[str]) -> list[str]:
         rest = values(list(argv))
     except (flags.Error, UnicodeDecodeError) as error:
         message = " ".join(str(error).split()).removeprefix("ERROR:: ")
-        raise ConfigError(message) from error
+        raise ConfigError(f"{message}; --help lists all flags") from error
     if len(rest) > 1:
         raise ConfigError(
             f"'{rest[1]}' is not a flag; flags start with --, for example "

@@ -210,8 +210,9 @@ def _report(
     )
     if problems and not skip:
         raise DataError(
-            f"{len(problems)} errors (above), nothing was written; mend them "
-            "or give --skip_invalid to leave these files out"
+            f"{len(problems)} error{'s' if len(problems) > 1 else ''} (above), "
+            "nothing was written; mend the files or give --skip_invalid to "
+            "leave them out"
         )
     if not good:
         raise DataError(
