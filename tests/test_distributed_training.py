@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,8 @@ import numpy as np
 import pytest
 from conftest import convert, lines, write_folders
 from PIL import Image
+
+import main
 
 HOROVODRUN = Path(sys.executable).with_name("horovodrun")
 
@@ -138,6 +141,17 @@ def test_rank_0_alone_writes_and_prints(together):
     assert len(losses(folder / "run")) == 4
     assert printed.count("2 worker(s)") == 1 + len(SAME_RUNS)
     assert "peak learning rate 0.002" in printed
+
+
+def test_another_number_of_workers_goes_on_counting_epochs(together, tmp_path):
+    """Two epochs of two steps by two workers, then one of five by one."""
+    workdir = shutil.copytree(together[0] / "run", tmp_path / "run")
+    assert main.main(["main.py", f"--workdir={workdir}", "--epochs=3"]) == 0
+    logged = [line for line in lines(workdir) if "loss" in line]
+    assert [line["step"] for line in logged] == list(range(1, 10))
+    scored = [line for line in lines(workdir) if "val_mean_iou" in line]
+    assert [line["epoch"] for line in scored] == [1, 2, 3]
+    assert [line["step"] for line in scored] == [2, 4, 9]
 
 
 @pytest.mark.parametrize(
