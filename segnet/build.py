@@ -69,7 +69,9 @@ def resolve(config: Config, class_names: tuple[str, ...]) -> Config:
 def build_model(config: Config, num_classes: int) -> tf.keras.Model:
     """The network of a config, with random weights, for any input size."""
     batch_norm = tf.keras.layers.BatchNormalization
-    if config.sync_batch_norm and distributed.size() > 1:
+    # Also for one worker: an elastic run may get others, and what is computed
+    # does not depend on how many there are.
+    if config.sync_batch_norm:
         batch_norm = functools.partial(
             SyncBatchNormalization, distributed.allreduce_sum
         )

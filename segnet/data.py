@@ -84,6 +84,7 @@ def create_train_dataset(
         )
     batch = stage.batch_size
 
+    @tf.autograph.experimental.do_not_convert
     def sample(number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         step = start_step - stage.first_step + number // batch
         epoch = stage.first_epoch + step // stage.steps_per_epoch
@@ -146,6 +147,7 @@ def create_eval_dataset(
     largest = [max(size[axis] for size in source.manifest.sizes)
                for axis in (0, 1)]  # fmt: skip
 
+    @tf.autograph.experimental.do_not_convert
     def sample(number: tf.Tensor) -> dict[str, tf.Tensor]:
         index = number * shard_count + shard_index
         real = index < source.num_records

@@ -48,7 +48,7 @@ def create_eval_step(
 
     if run_eagerly:
         return eval_step
-    return tf.function(eval_step, reduce_retracing=False)
+    return tf.function(eval_step, autograph=False, reduce_retracing=False)
 
 
 def _mean_probabilities(

@@ -107,7 +107,9 @@ def create_train_step(
 
     if run_eagerly:
         return train_step
-    return tf.function(train_step, reduce_retracing=False)
+    # No autograph: there are no loops over tensors, and rewriting every layer
+    # takes longer than tracing it.
+    return tf.function(train_step, autograph=False, reduce_retracing=False)
 
 
 def _split(batch: tf.Tensor, parts: int) -> list[tf.Tensor]:

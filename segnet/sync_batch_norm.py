@@ -48,9 +48,9 @@ class SyncBatchNormalization(tf.keras.layers.BatchNormalization):
         # 16-bit floats are too coarse to sum up in.
         values = tf.cast(inputs, tf.float32)
         mean, variance = self._moments_of_all(values)
-        outputs = tf.nn.batch_normalization(
-            values, mean, variance, self.beta, self.gamma, self.epsilon
-        )
+        scale = self.gamma * tf.math.rsqrt(variance + self.epsilon)
+        # The mean goes first: it may be far larger than what it leaves.
+        outputs = (values - mean) * scale + self.beta
         return tf.cast(outputs, inputs.dtype)
 
     def _moments_of_all(self, values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -58,14 +58,19 @@ class SyncBatchNormalization(tf.keras.layers.BatchNormalization):
         axes = list(range(values.shape.rank - 1))
         mean, variance = tf.nn.moments(values, axes)
         count = tf.cast(tf.reduce_prod(tf.shape(values)[:-1]), tf.float32)
-        # One reduction a layer: sum, sum of squares and count.
+        # One reduction a layer: sum, sum of squares and count. About the
+        # running mean, which all workers share, since a mean square minus a
+        # squared mean has few digits left where the mean is large.
+        about = tf.identity(self.moving_mean)
+        shift = mean - about
         sums = tf.concat(
-            [mean * count, (variance + mean**2) * count, [count]], 0
+            [shift * count, (variance + shift**2) * count, [count]], 0
         )
         sums = self._reduce_sum(sums, f"{self.name}_moments")
         count = sums[-1]
-        mean, mean_square = tf.split(sums[:-1] / count, 2)
-        variance = tf.maximum(mean_square - mean**2, 0.0)
+        shift, mean_square = tf.split(sums[:-1] / count, 2)
+        mean = about + shift
+        variance = tf.maximum(mean_square - shift**2, 0.0)
         # The average is of the unbiased estimate, as in the fused kernel.
         unbiased = variance * count / tf.maximum(count - 1.0, 1.0)
         for average, value in (

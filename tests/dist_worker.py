@@ -1,33 +1,55 @@
-"""Run by the distributed tests in each process: trains, then saves weights.
+"""Training runs of the distributed tests, one after the other in a process.
 
-horovodrun -np 2 python tests/dist_worker.py OUTPUT_FOLDER [flags of main.py]
-writes OUTPUT_FOLDER/rank-N.npz.
+horovodrun -np 2 python tests/dist_worker.py FOLDER '{"NAME": [FLAGS], ...}'
+trains each run with the workdir FOLDER/NAME and writes its weights to
+FOLDER/NAME-RANK.npz. Several runs in one process, since a start takes longer
+than a tiny run.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
+import tensorflow as tf
 
 from segnet import commands, distributed, flags, runtime, train
 
 
-def work(output: str, argv: list[str]) -> None:
-    """Trains by the flags in argv and saves this rank's weights."""
-    command = flags.parse_command(["dist_worker.py", *argv])
+def smooth_network() -> None:
+    """Makes the networks built from now on smooth functions.
+
+    ReLU and max pooling have kinks: a rounding error can send a gradient
+    another way, and the next steps blow that up. Without kinks, what two runs
+    differ by stays at the size of rounding, unless one of them is wrong.
+    """
+    tf.keras.layers.ReLU = lambda name: tf.keras.layers.Activation(
+        "softplus", name=name
+    )
+    tf.keras.layers.MaxPooling2D = tf.keras.layers.AveragePooling2D
+
+
+def work(folder: Path, name: str, arguments: list[str]) -> None:
+    """Trains by the flags given and saves this rank's weights."""
+    command = flags.parse_command(
+        ["dist_worker.py", f"--workdir={folder / name}", *arguments]
+    )
     flags.check_command(command)
     runtime.prepare_environment(command.config.device)
     device = commands.setup(command.config)
     result = train.train_and_evaluate(command.config, device)
     np.savez(
-        Path(output) / f"rank-{distributed.rank()}.npz",
+        folder / f"{name}-{distributed.rank()}.npz",
         *result.model.get_weights(),
     )
 
 
 if __name__ == "__main__":
-    work(sys.argv[1], sys.argv[2:])
+    for run, its_flags in json.loads(sys.argv[2]).items():
+        if run.startswith("smooth"):
+            smooth_network()
+        work(Path(sys.argv[1]), run, its_flags)

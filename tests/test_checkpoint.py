@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import resource
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -143,19 +145,29 @@ def test_nothing_that_can_be_read_is_an_error(tmp_path):
         _Run(tmp_path).restore()
 
 
-def test_a_full_disk_keeps_the_older_checkpoint(tmp_path, monkeypatch):
-    run = _Run(tmp_path)
+def test_a_full_disk_keeps_the_older_checkpoint(tmp_path):
+    """A limit on the size of files fails writes as a full disk does."""
+    run = _Run(tmp_path, units=2000)
     run.step()
     run.checkpoints.save()
     run.step()
-
-    def fail(*args, **kwargs):
-        raise tf.errors.ResourceExhaustedError(None, None, "No space left")
-
-    monkeypatch.setattr(tf.train.CheckpointManager, "save", fail)
-    with pytest.raises(RunError, match="step 2 cannot be written"):
-        run.checkpoints.save()
-    assert _Run(tmp_path).restore().endswith("ckpt-1")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4000, before[1]))
+        with pytest.raises(RunError) as failure:
+            run.checkpoints.save()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    message = str(failure.value)
+    assert "checkpoint of step 2 cannot be written" in message
+    assert "earlier checkpoints are kept" in message
+    assert "\n" not in message
+    other = _Run(tmp_path, units=2000)
+    assert other.restore().endswith("ckpt-1")
+    assert other.warnings == []
+    # There is room again.
+    run.checkpoints.save()
+    assert _Run(tmp_path, units=2000).restore().endswith("ckpt-2")
 
 
 def test_weights_of_another_network_are_refused(tmp_path):

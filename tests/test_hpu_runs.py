@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import subprocess
 import sys
@@ -34,8 +35,20 @@ def library(tmp_path_factory):
     return simulated_hpu.build_device(tmp_path_factory.mktemp("hpu_library"))
 
 
+@pytest.fixture(scope="module")
+def run(data_dir, tmp_path_factory, library):
+    """Runs a flagfile on tiny pictures, once; see `_run`."""
+
+    @functools.cache
+    def run(name, workers):
+        folder = tmp_path_factory.mktemp("hpu_run")
+        return _run(name, workers, data_dir, folder, library)
+
+    return run
+
+
 def _run(name, workers, data_dir, folder, library):
-    """Runs a flagfile on tiny pictures; returns result, calls and workdir."""
+    """Returns result, calls, workdir and environment."""
     env = simulated_hpu.simulated_hpu_env(folder, library)
     command = [
         sys.executable,
@@ -48,6 +61,8 @@ def _run(name, workers, data_dir, folder, library):
         "--batch_size=2",
         "--epochs=1",
         "--log_every_steps=1",
+        # The width changes no operation; the full network takes twice as long.
+        "--width_multiplier=0.05",
     ]
     if workers > 1:
         command = [
@@ -64,26 +79,21 @@ def _run(name, workers, data_dir, folder, library):
         timeout=400,
     )
     assert result.returncode == 0, result.stdout + result.stderr
-    return result, simulated_hpu.read_calls(env), folder / "run"
+    return result, simulated_hpu.read_calls(env), folder / "run", env
 
 
+DIST = [pytest.mark.dist, needs_horovod]
 RUNS = [
-    pytest.param("hpu_fp32.flags", 1, "float32", marks=pytest.mark.slow),
+    ("hpu_fp32.flags", 1, "float32"),
     ("hpu_bf16.flags", 1, "mixed_bfloat16"),
-    pytest.param(
-        "hpu_fp32_dist.flags", 2, "float32",
-        marks=[pytest.mark.dist, pytest.mark.slow, needs_horovod],
-    ),
-    pytest.param(
-        "hpu_bf16_dist.flags", 2, "mixed_bfloat16",
-        marks=[pytest.mark.dist, needs_horovod],
-    ),
-]  # fmt: skip
+    pytest.param("hpu_fp32_dist.flags", 2, "float32", marks=DIST),
+    pytest.param("hpu_bf16_dist.flags", 2, "mixed_bfloat16", marks=DIST),
+]
 
 
 @pytest.mark.parametrize(("name", "workers", "policy"), RUNS)
-def test_run_type(name, workers, policy, data_dir, tmp_path, library):
-    result, calls, workdir = _run(name, workers, data_dir, tmp_path, library)
+def test_run_type(name, workers, policy, run):
+    result, calls, workdir, _ = run(name, workers)
     assert f"{workers} worker(s)" in result.stdout
     steps = [line["step"] for line in lines(workdir) if "loss" in line]
     assert steps == list(range(1, 10 // (2 * workers) + 1))
@@ -120,12 +130,14 @@ def _check_calls(calls, policy):
         (step,) = traced
         assert not MISSING_ON_GAUDI & set(step["types"])
         assert "/device:HPU:0" in step["devices"]
+        # Weights, optimizer and loss sums.
+        (place,) = step["variables"]
+        assert place.endswith("/device:HPU:0")
 
 
 @pytest.mark.slow
-def test_evaluate_and_predict_on_the_hpu(data_dir, folders, tmp_path, library):
-    _, _, workdir = _run("hpu_fp32.flags", 1, data_dir, tmp_path, library)
-    env = simulated_hpu.simulated_hpu_env(tmp_path, library)
+def test_evaluate_and_predict_on_the_hpu(folders, run):
+    _, _, workdir, env = run("hpu_fp32.flags", 1)
     for arguments in (
         ["--mode=evaluate"],
         ["--mode=predict", f"--image_path={folders / 'val' / 'images'}"],
@@ -137,34 +149,6 @@ def test_evaluate_and_predict_on_the_hpu(data_dir, folders, tmp_path, library):
         )  # fmt: skip
         assert result.returncode == 0, result.stderr
     assert len(list(Path(workdir, "predictions").iterdir())) == 10
-
-
-@pytest.mark.slow
-def test_variables_live_on_the_hpu(data_dir, tmp_path, library):
-    """Weights, optimizer and loss sums; asked in a process of its own."""
-    env = simulated_hpu.simulated_hpu_env(tmp_path, library)
-    code = f"""
-from segnet import commands, flags, runtime, sources, trainer
-import tensorflow as tf
-command = flags.parse_command(["x", "--device=hpu", "--workdir=x",
-                               "--data_dir={data_dir}", "--epochs=1",
-                               "--batch_size=2"])
-device = commands.setup(command.config)
-splits = sources.read_splits(command.config.data_dir, "train", "val")
-with tf.device(device.device_name):
-    run = trainer.Trainer(command.config, device, splits)
-for variable in [*run.model.variables, *run._optimizer.variables]:
-    if variable.dtype == tf.float32:
-        print(variable.device)
-"""
-    result = subprocess.run(
-        [sys.executable, "-c", code],
-        env=env, cwd=ROOT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert result.returncode == 0, result.stderr
-    devices = set(result.stdout.split())
-    assert len(devices) == 1
-    assert devices.pop().endswith("/device:HPU:0")
 
 
 def test_auto_without_a_gaudi_is_not_hpu(data_dir, tmp_path):

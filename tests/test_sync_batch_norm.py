@@ -64,6 +64,27 @@ def test_two_workers_equal_one_with_both_batches():
     assert names == ["bn_moments"]
 
 
+def test_a_mean_far_larger_than_the_deviation_loses_no_digits():
+    inputs, weights = _data(6) + 3000.0, tf.constant(_data(7))
+    layer = SyncBatchNormalization(lambda tensor, name: tensor)
+    keras = tf.keras.layers.BatchNormalization()
+    for batch_norm in (layer, keras):
+        batch_norm.build(SHAPE)
+        # As after some steps.
+        batch_norm.moving_mean.assign([2990.0, 3010.0])
+    exact = inputs.astype(np.float64)
+    exact -= exact.mean((0, 1, 2))
+    exact /= np.sqrt((exact**2).mean((0, 1, 2)) + 1e-3)
+    outputs = layer(tf.constant(inputs), training=True)
+    np.testing.assert_allclose(outputs, exact, atol=1e-4)
+    for ours, theirs in zip(
+        _gradients(layer, tf.constant(inputs), weights),
+        _gradients(keras, tf.constant(inputs), weights),
+        strict=True,
+    ):
+        np.testing.assert_allclose(ours, theirs, atol=1e-3)
+
+
 def test_outside_training_nothing_is_reduced():
     def fail(tensor, name):
         raise AssertionError

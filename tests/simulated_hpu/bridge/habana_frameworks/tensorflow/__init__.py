@@ -7,7 +7,8 @@ line to the file named by SIMULATED_HPU_CALLS:
 * `import`, with the environment variables that the real bridge reads;
 * `load_habana_module`;
 * the TensorFlow calls of `_WATCHED`, with their arguments;
-* `function`: a traced function, with the types and devices of its operations.
+* `function`: a traced function, with the types and devices of its operations
+  and the devices of the variables of floats that it uses.
 """
 
 from __future__ import annotations
@@ -76,6 +77,9 @@ def _watch_tracing() -> None:
             name=name.decode() if isinstance(name, bytes) else name,
             types=sorted({operation.type for operation in operations}),
             devices=sorted({operation.device for operation in operations}),
+            variables=sorted(
+                {v.device for v in graph.variables if v.dtype.is_floating}
+            ),
         )
         return original(name, graph, *args, **kwargs)
 
