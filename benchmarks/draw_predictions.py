@@ -5,8 +5,9 @@ python -m benchmarks.draw_predictions --annotations_dir=DIR --output=FILE.png \
 
 PREDICTIONS is a folder that `main.py --mode=predict` wrote. For each picture
 (a row) and network (two columns): its labels, and the pixels where they are
-wrong, in the colour of the class that was missed; void is black. The pictures
-themselves are not drawn: they are not ours to pass on.
+wrong, in the colour of the class that was missed; void is black. With
+--images_dir the picture and its annotation come first; without it they are left
+out, for data that may not be passed on.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from segnet.constants import PALETTE
+from segnet.images import list_images, load_image
 from segnet.overlay import colour_labels
 
 _CELL_WIDTH = 200
@@ -33,6 +35,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--annotations_dir", required=True, type=Path)
+    parser.add_argument("--images_dir", type=Path)
     parser.add_argument("--output", required=True)
     parser.add_argument("--class_names", required=True)
     parser.add_argument("--stems", required=True)
@@ -44,12 +47,23 @@ def main() -> int:
     for stem in arguments.stems.split(","):
         truth = _read(arguments.annotations_dir / f"{stem}.png")
         cells = []
+        if arguments.images_dir:
+            picture = load_image(_only(arguments.images_dir, stem))
+            cells = [picture, colour_labels(truth)]
         for _, folder in networks:
             labels = _read(Path(folder) / f"{stem}_labels.png")
             cells += [colour_labels(labels), wrong(truth, labels, len(names))]
         rows.append([_shrink(cell) for cell in cells])
-    draw(rows, [name for name, _ in networks], names).save(arguments.output)
+    titles = ["picture", "annotation"] if arguments.images_dir else []
+    for name, _ in networks:
+        titles += [name, "wrong pixels"]
+    draw(rows, titles, names).save(arguments.output)
     return 0
+
+
+def _only(folder: Path, stem: str) -> Path:
+    """The image with a stem."""
+    return next(path for path in list_images(folder) if path.stem == stem)
 
 
 def _read(path: Path) -> np.ndarray:
@@ -78,7 +92,7 @@ def _shrink(pixels: np.ndarray) -> Image.Image:
 
 
 def draw(
-    rows: list[list[Image.Image]], networks: list[str], class_names: list[str]
+    rows: list[list[Image.Image]], titles: list[str], class_names: list[str]
 ) -> Image.Image:
     """Cells in rows, titles above, the colours of the classes below."""
     font = ImageFont.load_default(_FONT_SIZE)
@@ -92,10 +106,9 @@ def draw(
         "RGB", (width, line + height * len(rows) + legend_height), "white"
     )
     pen = ImageDraw.Draw(picture)
-    for index, name in enumerate(networks):
-        for offset, what in ((0, name), (1, "wrong pixels")):
-            place = (step * (2 * index + offset) + 2, _FONT_SIZE // 2)
-            pen.text(place, what, fill="black", font=font)
+    for column, title in enumerate(titles):
+        place = (step * column + 2, _FONT_SIZE // 2)
+        pen.text(place, title, fill="black", font=font)
     for index, cells in enumerate(rows):
         for column, cell in enumerate(cells):
             picture.paste(cell, (step * column, line + height * index))
