@@ -34,7 +34,11 @@ ROOT = Path(__file__).resolve().parents[1]
         (["--batch_size=11"], 2, ["10 training images", "--batch_size=10"]),
         (["--train_split=nope"], 1, ["nope.json", "--split=nope"]),
         (["--data_dir=/does/not/exist"], 1, ["/does/not/exist"]),
-        (["--encoder_weights=/no/vgg.h5"], 2, ["/no/vgg.h5"]),
+        (
+            ["--encoder_weights=/no/vgg.h5", "--width_multiplier=1"],
+            2,
+            ["/no/vgg.h5"],
+        ),
         (["--init_from=/no/run"], 2, ["/no/run"]),
         (["--mode=predict"], 2, ["--image_path"]),
         (["--mode=evaluate"], 2, ["config.json", "train first"]),

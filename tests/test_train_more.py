@@ -15,7 +15,6 @@ import main
 from segnet import checkpoint, trainer
 
 ALL = (
-    "--width_multiplier=0.1",
     "--epochs=2",
     "--augment=strong",
     "--optimizer=adamw",
