@@ -9,7 +9,7 @@ ARGS ?=
 export VENV PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-horovod lint format test test-slow test-dist demo clean
+.PHONY: help setup setup-horovod lint format test test-slow test-dist test-habana demo clean
 
 help:  ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | \
@@ -37,6 +37,10 @@ test-slow: setup  ## the slow tests
 
 test-dist: setup setup-horovod  ## the two-process Horovod tests
 	$(PY) -m pytest -m "dist and not slow" $(ARGS)
+
+test-habana:  ## what is relied on in the real Gaudi bridge (Python 3.10)
+	@VENV=.venv-hpu tools/setup_env.sh habana
+	.venv-hpu/bin/python -m pytest tests/test_habana_package.py $(ARGS)
 
 demo:  ## draw a data set, convert, train, evaluate, predict (into demo/)
 	@tools/demo.sh

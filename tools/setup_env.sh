@@ -4,6 +4,8 @@
 #   tools/setup_env.sh run       what training on CPU or GPU needs
 #   tools/setup_env.sh dev       and tests, lint, coverage
 #   tools/setup_env.sh horovod   and Horovod, built here with Gloo
+#   tools/setup_env.sh habana    what a Gaudi needs (Python 3.10), and pytest;
+#                                in an environment of its own
 #
 # VENV=.venv       where to install
 # PYTHON=python3   which Python 3.10 or 3.11 to take; by default the first of
@@ -192,7 +194,18 @@ install_horovod() {
 
 case ${1:-} in
   run | dev | horovod) ;;
-  *) die "usage: tools/setup_env.sh run|dev|horovod" ;;
+  habana)
+    # Its bridge has wheels for Python 3.10 alone.
+    export PYTHON=${PYTHON:-python3.10}
+    create_venv
+    [[ $(python_version "$VENV/bin/python") == 3.10 ]] ||
+      die "$VENV is not of Python 3.10, the only one that" \
+        "habana-tensorflow has wheels for: PYTHON=/path/to/python3.10"
+    install_requirements habana requirements/hpu-test.txt \
+      requirements/hpu.txt requirements.txt
+    exit
+    ;;
+  *) die "usage: tools/setup_env.sh run|dev|horovod|habana" ;;
 esac
 create_venv
 install_requirements run requirements.txt
