@@ -7,6 +7,8 @@ import math
 
 import tensorflow as tf
 
+from segnet.adam import FusedAdam
+
 __all__ = ["LearningRate", "create_optimizer"]
 
 # "poly" of DeepLab (Chen et al. 2018): (1 - step / total) ** 0.9.
@@ -75,7 +77,7 @@ def create_optimizer(
         "jit_compile": False,
     }
     if name == "adam":
-        optimizer = tf.keras.optimizers.Adam(**common)
+        optimizer = FusedAdam(**common)
     else:
         optimizer = tf.keras.optimizers.SGD(momentum=momentum, **common)
     if weight_decay:
