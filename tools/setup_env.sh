@@ -4,6 +4,7 @@
 #   tools/setup_env.sh run       what training on CPU or GPU needs
 #   tools/setup_env.sh dev       and tests, lint, coverage
 #   tools/setup_env.sh horovod   and Horovod, built here with Gloo
+#   tools/setup_env.sh bench     and what the benchmarks compare with
 #
 # VENV=.venv       where to install
 # PYTHON=python3   which Python 3.10 or 3.11 to take; by default the first of
@@ -191,13 +192,15 @@ install_horovod() {
 }
 
 case ${1:-} in
-  run | dev | horovod) ;;
-  *) die "usage: tools/setup_env.sh run|dev|horovod" ;;
+  run | dev | horovod | bench) ;;
+  *) die "usage: tools/setup_env.sh run|dev|horovod|bench" ;;
 esac
 create_venv
 install_requirements run requirements.txt
 if [[ $1 == dev ]]; then
   install_requirements dev requirements/dev.txt requirements.txt
+elif [[ $1 == bench ]]; then
+  install_requirements bench requirements/bench.txt requirements.txt
 elif [[ $1 == horovod ]]; then
   install_horovod
 fi
