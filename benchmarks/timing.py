@@ -159,7 +159,11 @@ class _Worker:
             text=True,
         )
         # One after the other, so that starting disturbs no round.
-        self._answer()
+        try:
+            self._answer()
+        except BaseException:
+            self.kill()
+            raise
 
     def ask(self) -> dict[str, Any]:
         """One round."""
