@@ -1,7 +1,7 @@
 # `make help` lists the targets; each does its own set-up in $(VENV).
 # VENV=.venv   where things are installed
 # PYTHON=...   which Python 3.10 or 3.11 to take (default: the first found)
-# ARGS=...     passed on to pytest
+# ARGS=...     passed on to pytest, or to the benchmarks
 SHELL := /bin/bash
 VENV ?= .venv
 PY := $(VENV)/bin/python
@@ -9,7 +9,7 @@ ARGS ?=
 export VENV PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-horovod lint format test test-slow test-dist test-habana demo clean
+.PHONY: help setup setup-horovod lint format test test-slow test-dist test-habana bench bench-smoke demo clean
 
 help:  ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | \
@@ -42,9 +42,16 @@ test-habana:  ## what is relied on in the real Gaudi bridge (Python 3.10)
 	@VENV=.venv-hpu tools/setup_env.sh habana
 	.venv-hpu/bin/python -m pytest tests/test_habana_package.py $(ARGS)
 
+bench:  ## measure speed as ratios (ARGS=--camvid=FOLDER); needs a quiet machine
+	@tools/setup_env.sh bench
+	$(PY) -m benchmarks.run $(ARGS)
+
+bench-smoke: setup  ## try all benchmarks on something tiny
+	$(PY) -m benchmarks.run --smoke --output=/dev/null $(ARGS)
+
 demo:  ## draw a data set, convert, train, evaluate, predict (into demo/)
 	@tools/demo.sh
 
 clean:  ## remove what make wrote, apart from .venv
 	rm -rf demo/data demo/records demo/run .pytest_cache .ruff_cache .coverage .coverage.*
-	find main.py segnet tools tests -name __pycache__ -prune -exec rm -rf {} +
+	find main.py segnet tools tests benchmarks -name __pycache__ -prune -exec rm -rf {} +

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from segnet.adam import FusedAdam
 from segnet.averages import WeightAverages
 
 __all__ = ["LearningRate", "Updater", "create_optimizer"]
@@ -79,7 +80,7 @@ def create_optimizer(
         "jit_compile": False,
     }
     if name in ("adam", "adamw"):
-        optimizer = tf.keras.optimizers.Adam(**common)
+        optimizer = FusedAdam(**common)
     else:
         optimizer = tf.keras.optimizers.SGD(momentum=momentum, **common)
     if weight_decay:

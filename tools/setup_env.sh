@@ -6,6 +6,7 @@
 #   tools/setup_env.sh horovod   and Horovod, built here with Gloo
 #   tools/setup_env.sh habana    what a Gaudi needs (Python 3.10), and pytest;
 #                                in an environment of its own
+#   tools/setup_env.sh bench     and what the benchmarks compare with
 #
 # VENV=.venv       where to install
 # PYTHON=python3   which Python 3.10 or 3.11 to take; by default the first of
@@ -193,7 +194,7 @@ install_horovod() {
 }
 
 case ${1:-} in
-  run | dev | horovod) ;;
+  run | dev | horovod | bench) ;;
   habana)
     # Its bridge has wheels for Python 3.10 alone.
     export PYTHON=${PYTHON:-python3.10}
@@ -205,12 +206,14 @@ case ${1:-} in
       requirements/hpu.txt requirements.txt
     exit
     ;;
-  *) die "usage: tools/setup_env.sh run|dev|horovod|habana" ;;
+  *) die "usage: tools/setup_env.sh run|dev|horovod|bench|habana" ;;
 esac
 create_venv
 install_requirements run requirements.txt
 if [[ $1 == dev ]]; then
   install_requirements dev requirements/dev.txt requirements.txt
+elif [[ $1 == bench ]]; then
+  install_requirements bench requirements/bench.txt requirements.txt
 elif [[ $1 == horovod ]]; then
   install_horovod
 fi

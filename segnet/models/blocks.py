@@ -8,6 +8,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from segnet.models import layers
+from segnet.models.convolution import CpuConv2D
 
 __all__ = ["POOL_STRIDE", "VGG16_BLOCKS", "Builder"]
 
@@ -78,9 +79,7 @@ class Builder:
                 self.channels(filters), folded=folded, **settings
             )
         else:
-            convolution = tf.keras.layers.Conv2D(
-                self.channels(filters), 3, padding="same", **settings
-            )
+            convolution = CpuConv2D(self.channels(filters), **settings)
         values = convolution(inputs)
         if batch_norm:
             values = self.batch_norm(

@@ -1,0 +1,114 @@
+"""The converter against nothing but decoding the same files."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import json
+import multiprocessing
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks.contender import Work
+
+__all__ = ["create_conversion", "create_decoding"]
+
+_ROOT = Path(__file__).resolve().parents[1]
+_FILES_A_TASK = 16
+
+
+def create_conversion(
+    *,
+    images_dir: str,
+    annotations_dir: str,
+    num_classes: int,
+    void_labels: str = "",
+    repeats: int = 1,
+) -> Work:
+    """Prepares `tools/convert_to_tfrecord.py` as a user starts it.
+
+    Args:
+      images_dir: Folder of images.
+      annotations_dir: Folder of annotations.
+      num_classes: Classes.
+      void_labels: As the flag.
+      repeats: How often each pair is there, under other names, so that the
+        same files make a larger data set.
+
+    Returns:
+      Work that converts all of it once and gives the number of images.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="bench-convert-"))
+    count = 0
+    for kind, source in (("images", images_dir), ("labels", annotations_dir)):
+        (folder / kind).mkdir()
+        for path in sorted(Path(source).iterdir()):
+            for number in range(repeats):
+                name = f"{path.stem}-{number}{path.suffix}"
+                os.symlink(path.resolve(), folder / kind / name)
+            count += repeats * (kind == "images")
+    command = [
+        sys.executable,
+        str(_ROOT / "tools" / "convert_to_tfrecord.py"),
+        f"--images_dir={folder / 'images'}",
+        f"--annotations_dir={folder / 'labels'}",
+        f"--output_dir={folder / 'records'}",
+        "--split=train",
+        f"--num_classes={num_classes}",
+        f"--void_labels={void_labels}",
+        "--overwrite",
+    ]
+
+    def work() -> int:
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        manifest = json.loads((folder / "records" / "train.json").read_text())
+        if manifest["num_records"] != count:
+            raise RuntimeError(f"{manifest['num_records']} records of {count}")
+        shutil.rmtree(folder / "records")
+        return count
+
+    return work
+
+
+def create_decoding(*, images_dir: str, annotations_dir: str) -> Work:
+    """Prepares the decoding of all files with Pillow, on all cores.
+
+    Args:
+      images_dir: Folder of images.
+      annotations_dir: Folder of annotations.
+
+    Returns:
+      Work that decodes each file once and gives the number of images.
+    """
+    images = sorted(Path(images_dir).iterdir())
+    paths = [*images, *sorted(Path(annotations_dir).iterdir())]
+    tasks = [
+        paths[start : start + _FILES_A_TASK]
+        for start in range(0, len(paths), _FILES_A_TASK)
+    ]
+
+    def work() -> int:
+        # Processes start anew each time, as those of the converter do.
+        with concurrent.futures.ProcessPoolExecutor(
+            len(os.sched_getaffinity(0)),
+            mp_context=multiprocessing.get_context("spawn"),
+        ) as pool:
+            decoded = sum(pool.map(_decode, tasks))
+        if decoded != len(paths):
+            raise RuntimeError(f"{decoded} of {len(paths)} files decoded")
+        return len(images)
+
+    return work
+
+
+def _decode(paths: list[Path]) -> int:
+    """Decodes files; returns how many."""
+    from PIL import Image
+
+    for path in paths:
+        with Image.open(path) as image:
+            image.load()
+    return len(paths)

@@ -1,0 +1,288 @@
+"""The table of what is measured: groups of contenders, rows of comparisons."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from benchmarks.datasets import Dataset
+from benchmarks.timing import Contender
+
+__all__ = ["FULL", "SMOKE", "Group", "Row", "Scale", "create_groups"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Scale:
+    """How large everything is.
+
+    Attributes:
+      size: Height and width of the training step's input, pixels.
+      input_size: Height and width for the input alone.
+      batch_size: Images a batch.
+      width_multiplier: Factor on the channels of the networks.
+      steps: Steps a round.
+      batches: Batches a round of the input and of the forward pass.
+      rounds: Rounds that count.
+      warmups: Rounds before them.
+      repeats: How many times larger the larger data set of the converter is.
+      architectures: Networks to measure.
+    """
+
+    size: tuple[int, int] = (160, 320)
+    input_size: tuple[int, int] = (320, 640)
+    batch_size: int = 4
+    width_multiplier: float = 1.0
+    steps: int = 3
+    batches: int = 20
+    rounds: int = 7
+    warmups: int = 2
+    repeats: int = 10
+    architectures: tuple[str, ...] = ("vgg_segnet", "segnet")
+
+
+FULL = Scale()
+SMOKE = Scale(
+    size=(32, 64),
+    input_size=(32, 64),
+    batch_size=2,
+    width_multiplier=1 / 16,
+    steps=1,
+    batches=2,
+    rounds=1,
+    warmups=0,
+    repeats=2,
+    architectures=("vgg_segnet",),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One line of the table.
+
+    Attributes:
+      text: What it says.
+      over: Name of the contender whose rate stands above the line.
+      under: The one below; empty for a value of one contender.
+      target: What is aimed at; None where nothing is.
+      measure: `ratio` (of rates), `rate` (images/s), `seconds` (an item),
+        `peak` (GB of memory) or `memory` (ratio of peaks).
+    """
+
+    text: str
+    over: str
+    under: str = ""
+    target: float | None = None
+    measure: str = "ratio"
+
+    @property
+    def at_least(self) -> bool:
+        """Whether more is better."""
+        return self.measure in ("ratio", "rate")
+
+
+@dataclasses.dataclass(frozen=True)
+class Group:
+    """Contenders that are measured in turn, and the rows made of them."""
+
+    name: str
+    contenders: dict[str, Contender]
+    rows: tuple[Row, ...]
+
+
+def create_groups(scale: Scale, data: Dataset) -> list[Group]:
+    """All groups.
+
+    Args:
+      scale: How large everything is.
+      data: What to read.
+    """
+    groups = [
+        _step_group(scale, data, architecture)
+        for architecture in scale.architectures
+    ]
+    return [
+        *groups,
+        _input_group(scale, data),
+        _converter_group(scale, data),
+        _inference_group(scale, data),
+        _startup_group(scale, data),
+    ]
+
+
+# PyTorch's rate times these is what the step is to reach.
+_TORCH_TARGETS = {
+    ("vgg_segnet", "bfloat16"): 1.10,
+    ("vgg_segnet", "float32"): 1.10,
+    ("segnet", "bfloat16"): 1.05,
+    ("segnet", "float32"): 1.00,
+}
+
+
+def _step_group(scale: Scale, data: Dataset, architecture: str) -> Group:
+    """The training step: synthetic, end to end, and PyTorch's."""
+    common = _network(scale) | {
+        "architecture": architecture,
+        "steps": scale.steps,
+    }
+    synthetic = common | {"num_classes": data.num_classes}
+    contenders, rows = {}, []
+    for precision in ("float32", "bfloat16"):
+        own = {"precision": precision}
+        contenders |= {
+            f"step {precision}": Contender("step", synthetic | own),
+            f"end to end {precision}": Contender(
+                "end_to_end", common | own | {"data_dir": data.records}
+            ),
+            f"PyTorch {precision}": Contender("torch_step", synthetic | own),
+        }
+        rows += [
+            Row(
+                f"step, {precision}, PyTorch = 1",
+                f"step {precision}",
+                f"PyTorch {precision}",
+                _TORCH_TARGETS[architecture, precision],
+            ),
+            Row(
+                f"end to end, {precision}, step = 1",
+                f"end to end {precision}",
+                f"step {precision}",
+                0.97,
+            ),
+        ]
+    if architecture == "vgg_segnet":
+        unfolded = {"precision": "float32", "folded_upsampling": False}
+        contenders["unfolded"] = Contender("step", synthetic | unfolded)
+        rows.append(
+            Row(
+                "end to end bfloat16, unfolded float32 step = 1",
+                "end to end bfloat16",
+                "unfolded",
+                2.1,
+            )
+        )
+    rows.append(
+        Row(
+            "memory of end to end bfloat16, GB",
+            "end to end bfloat16",
+            target=1.2 if architecture == "vgg_segnet" else None,
+            measure="peak",
+        )
+    )
+    return Group(architecture, contenders, tuple(rows))
+
+
+def _network(scale: Scale) -> dict[str, Any]:
+    """Settings that all contenders with a network share."""
+    return {
+        "height": scale.size[0],
+        "width": scale.size[1],
+        "batch_size": scale.batch_size,
+        "width_multiplier": scale.width_multiplier,
+    }
+
+
+def _input_group(scale: Scale, data: Dataset) -> Group:
+    """The input alone."""
+    common = {
+        "height": scale.input_size[0],
+        "width": scale.input_size[1],
+        "batch_size": scale.batch_size,
+        "batches": scale.batches,
+    }
+    ours = common | {"data_dir": data.records, "augment": "basic"}
+    theirs = common | data.train_folders | {"num_classes": data.num_classes}
+    return Group(
+        "input",
+        {
+            "shards": Contender("pipeline", ours),
+            "cached": Contender("pipeline", ours | {"cache": True}),
+            "cv2 loop": Contender("cv2_loop", theirs),
+        },
+        (
+            Row("from shards, images/s", "shards", "", 300.0, "rate"),
+            Row("from memory, images/s", "cached", "", 1000.0, "rate"),
+            Row("from shards, cv2 loop = 1", "shards", "cv2 loop", 5.0),
+        ),
+    )
+
+
+def _converter_group(scale: Scale, data: Dataset) -> Group:
+    """The converter: speed, and memory as the data grow."""
+    folders = data.train_folders
+    ours = folders | {
+        "num_classes": data.num_classes,
+        "void_labels": data.void_labels,
+    }
+    return Group(
+        "converter",
+        {
+            "convert": Contender("convert", ours),
+            "convert more": Contender(
+                "convert", ours | {"repeats": scale.repeats}
+            ),
+            "decode": Contender("decode", folders),
+        },
+        (
+            Row(
+                "conversion, bare decoding = 1", "convert more", "decode", 0.85
+            ),
+            Row(
+                f"memory for {scale.repeats} times the images",
+                "convert more",
+                "convert",
+                1.1,
+                "memory",
+            ),
+        ),
+    )
+
+
+def _inference_group(scale: Scale, data: Dataset) -> Group:
+    """Evaluation and prediction against the forward pass."""
+    common = _network(scale) | {
+        "architecture": "vgg_segnet",
+        "precision": "bfloat16",
+    }
+    classes = {"num_classes": data.num_classes}
+    return Group(
+        "inference",
+        {
+            "forward": Contender(
+                "forward", common | classes | {"batches": scale.batches}
+            ),
+            "evaluate": Contender(
+                "evaluate", common | {"data_dir": data.records}
+            ),
+            "predict": Contender(
+                "predict", common | classes | {"images_dir": data.val_images}
+            ),
+        },
+        (
+            Row("evaluation, forward pass = 1", "evaluate", "forward", 0.90),
+            Row("prediction, forward pass = 1", "predict", "forward", 0.80),
+        ),
+    )
+
+
+def _startup_group(scale: Scale, data: Dataset) -> Group:
+    """How long a command takes to begin."""
+    flags = [
+        f"--input_height={scale.size[0]}",
+        f"--input_width={scale.size[1]}",
+        f"--batch_size={scale.batch_size}",
+        f"--width_multiplier={scale.width_multiplier}",
+        "--device=cpu",
+    ]
+    first = {"data_dir": data.records, "flags": flags}
+    return Group(
+        "start-up",
+        {
+            "help": Contender("help", {}),
+            "python": Contender("python", {}),
+            "first step": Contender("first_step", first),
+        },
+        (
+            Row("main.py --help, seconds", "help", "", 1.5, "seconds"),
+            Row("one step and its end, s", "first step", "", None, "seconds"),
+        ),
+    )
