@@ -1,17 +1,17 @@
-#!/usr/bin/env python
 """Kills training runs with SIGKILL, resumes them, compares the weights.
 
-python benchmarks/kill_and_resume.py [--runs=20] [--seed=0]
+python -m benchmarks.kill_and_resume [--runs=20] [--seed=0]
 
-One run is left alone. Each of the others is killed at random moments, also
-while it saves, and started again by the same command until it is done. With
---deterministic all of them must end with the same weights, bit for bit. Prints
-a line a run and the count; exits with 1 if any differs.
+One run is left alone. Each of the others is killed at random moments, the last
+of them in the middle of a save, and started again by the same command until it
+is done. With --deterministic all of them must end with the same variables, bit
+for bit. Prints a line a run and the count; exits with 1 if any differs.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import subprocess
 import sys
@@ -22,11 +22,11 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 _EPOCHS = 4
 _KILLS_A_RUN = 3
+# How long to wait for a save to begin, seconds.
+_SAVE_WAIT = 20.0
 
 
 def main() -> int:
@@ -36,7 +36,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     rng = np.random.default_rng(arguments.seed)
-    equal = kills = 0
+    equal = kills = saves = 0
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         _make_records(folder)
@@ -45,17 +45,21 @@ def main() -> int:
         print(f"undisturbed: {seconds:.1f} s", flush=True)
         for number in range(arguments.runs):
             moments = rng.uniform(0.2, 1.0, _KILLS_A_RUN) * seconds
-            killed, _ = _train(folder, f"run-{number}", list(moments))
+            counts, _ = _train(folder, f"run-{number}", list(moments))
             weights = _weights(folder / f"run-{number}")
             same = _are_equal(weights, expected)
             equal += same
-            kills += killed
+            kills += counts[0]
+            saves += counts[1]
             print(
-                f"run {number + 1}: killed {killed} times, "
-                f"{'equal' if same else 'DIFFERENT'}",
+                f"run {number + 1}: killed {counts[0]} times, {counts[1]} of "
+                f"them during a save, {'equal' if same else 'DIFFERENT'}",
                 flush=True,
             )
-    print(f"{equal} of {arguments.runs} runs equal, {kills} kills")
+    print(
+        f"{equal} of {arguments.runs} runs equal; {kills} kills, {saves} of "
+        "them during a save"
+    )
     return 0 if equal == arguments.runs else 1
 
 
@@ -91,11 +95,16 @@ def _call(program: Path, *arguments: str) -> None:
     )
 
 
-def _train(folder: Path, name: str, moments: list[float]) -> tuple[int, float]:
+def _train(
+    folder: Path, name: str, moments: list[float]
+) -> tuple[tuple[int, int], float]:
     """Trains to the end, killed after each of `moments` seconds.
 
+    The last kill waits for the next save to begin.
+
     Returns:
-      How often it was killed, and the seconds of the last start.
+      How often it was killed, and how often during a save; and the seconds of
+      the last start.
     """
     command = [
         sys.executable,
@@ -110,14 +119,18 @@ def _train(folder: Path, name: str, moments: list[float]) -> tuple[int, float]:
         "--precision=float32",
         "--deterministic",
         "--augment=basic",
+        "--width_multiplier=0.5",
         "--dropout=0.2",
+        "--ema_decay=0.9",
+        "--gradient_clip_norm=1",
         "--lr_schedule=cosine",
         "--checkpoint_every_steps=1",
         "--keep_checkpoints=2",
     ]
-    killed = 0
+    killed = during_save = 0
     while True:
         start = time.perf_counter()
+        left = _half_saved(folder / name)
         process = subprocess.Popen(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
         )
@@ -125,13 +138,38 @@ def _train(folder: Path, name: str, moments: list[float]) -> tuple[int, float]:
             moment = moments.pop(0) if moments else None
             _, errors = process.communicate(timeout=moment)
         except subprocess.TimeoutExpired:
+            if not moments:
+                _wait_for_save(folder / name, process)
             process.kill()
             process.communicate()
             killed += 1
+            during_save += bool(_half_saved(folder / name) - left)
             continue
         if process.returncode:
             sys.exit(f"{name}: exit {process.returncode}: {errors.decode()}")
-        return killed, time.perf_counter() - start
+        return (killed, during_save), time.perf_counter() - start
+
+
+def _half_saved(workdir: Path) -> set[tuple[Path, int]]:
+    """What a save that has not ended leaves: parts, and when they were made."""
+    found = set()
+    for folder, folders, files in os.walk(workdir / "checkpoints"):
+        for name in [*folders, *files]:
+            if "_temp" in name or ".tempstate" in name:
+                path = Path(folder, name)
+                # The save may have ended meanwhile.
+                with contextlib.suppress(OSError):
+                    found.add((path, path.stat().st_mtime_ns))
+    return found
+
+
+def _wait_for_save(workdir: Path, process: subprocess.Popen) -> None:
+    """Returns when a save has begun that has not ended, or after a while."""
+    before = _half_saved(workdir)
+    end = time.perf_counter() + _SAVE_WAIT
+    while time.perf_counter() < end and process.poll() is None:
+        if _half_saved(workdir) - before:
+            return
 
 
 def _weights(workdir: Path) -> dict[str, np.ndarray]:

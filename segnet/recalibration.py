@@ -41,7 +41,9 @@ class Recalibration:
             with tf.device(device_name):
                 model(images, training=True)
 
-        self._forward = forward if run_eagerly else tf.function(forward)
+        self._forward = forward
+        if not run_eagerly:
+            self._forward = tf.function(forward, autograph=False)
 
     def __call__(self, dataset: Iterable[tuple[tf.Tensor, tf.Tensor]]) -> None:
         """Sets the averages of all batch norm layers that learn.
