@@ -16,15 +16,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks import recipe_variants
+from benchmarks import machine, recipe_variants
 from segnet import flags, records, values
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -99,8 +97,7 @@ def _run(
         "boundary_f1": scores["boundary_f1"],
         "iou": {n: row["iou"] for n, row in scores["per_class"].items()},
         "rarest": rarest,
-        "machine": f"{os.cpu_count()} cores, {_processor()}",
-        "date": time.strftime("%Y-%m-%d"),
+        "machine": machine.describe(),
     }
 
 
@@ -175,20 +172,6 @@ def rarest_classes(data_dir: str, count: int = 3) -> list[str]:
     return [name for _, name in sorted(pairs)[:count]]
 
 
-def _processor() -> str:
-    """The processor's name, where Linux tells it."""
-    try:
-        text = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return platform.processor()
-    names = [
-        line.split(":", 1)[1].strip()
-        for line in text.splitlines()
-        if line.startswith("model name")
-    ]
-    return names[0] if names else platform.processor()
-
-
 def _row(result: dict[str, Any]) -> str:
     """One line of the table, Markdown."""
     rare = [result["iou"][name] for name in result["rarest"]]
@@ -207,6 +190,12 @@ def _row(result: dict[str, Any]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
+def _place(described: dict[str, Any]) -> str:
+    """Machine and day, for people to read."""
+    day = described["date"].split("T")[0]
+    return f"{described['cores']} cores, {described['processor']}, {day}"
+
+
 def format_table(results: list[dict[str, Any]]) -> str:
     """All results as Markdown, the best first in each budget."""
     rarest = " ".join(results[0]["rarest"])
@@ -216,7 +205,7 @@ def format_table(results: list[dict[str, Any]]) -> str:
         f"IoU of {rarest}", "boundary F1",
     )  # fmt: skip
     ordered = sorted(results, key=lambda r: (r["budget"], -r["mean_iou"]))
-    places = sorted({f"{r['machine']}, {r['date']}" for r in results})
+    places = sorted({_place(result["machine"]) for result in results})
     return "\n".join(
         [
             f"| {' | '.join(titles)} |",

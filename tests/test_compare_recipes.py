@@ -24,8 +24,11 @@ def _result(name, budget, mean_iou):
         "boundary_f1": 0.25,
         "iou": {"ground": 0.9, "wall": 0.4, "disc": None},
         "rarest": ["disc", "wall"],
-        "machine": "2 cores, a processor",
-        "date": "2026-01-02",
+        "machine": {
+            "cores": 2,
+            "processor": "a processor",
+            "date": "2026-01-02T03:04:05+00:00",
+        },
     }
 
 
