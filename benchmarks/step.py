@@ -58,8 +58,7 @@ def create_train_step(
     return steps.create_train_step(
         model,
         losses.create_loss_fn("cross_entropy", num_classes),
-        optimizer,
-        model.trainable_variables,
+        optim.Updater(optimizer, model.trainable_variables),
         steps.Totals(),
         device_name=device.device_name,
         reduce_sum=lambda values, name: values,
