@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from segnet.constants import PALETTE
+from segnet.constants import IGNORE_LABEL, PALETTE
 from segnet.images import list_images, load_image
 from segnet.overlay import colour_labels
 
@@ -45,7 +45,8 @@ def main() -> int:
     networks = [pair.partition("=")[::2] for pair in arguments.networks]
     rows = []
     for stem in arguments.stems.split(","):
-        truth = _read(arguments.annotations_dir / f"{stem}.png")
+        truth = _read(arguments.annotations_dir / f"{stem}.png").copy()
+        truth[truth >= len(names)] = IGNORE_LABEL
         cells = []
         if arguments.images_dir:
             picture = load_image(_only(arguments.images_dir, stem))
