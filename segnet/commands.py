@@ -99,7 +99,7 @@ def setup(config: Config) -> runtime.Runtime:
         local_rank=place.local_rank,
         local_size=place.local_size,
     )
-    distributed.init()
+    distributed.init(shares_cores=device.device == "cpu")
     return device
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import types
 
@@ -109,6 +110,25 @@ def test_init_starts_horovod_once(launch, horovod):
     distributed.shutdown()
     assert module.calls == ["init", "shutdown"]
     assert distributed.size() == 1
+
+
+@pytest.mark.parametrize(
+    ("shares_cores", "given", "expected"),
+    [(True, None, "10"), (True, "3", "3"), (False, None, None)],
+)
+def test_workers_on_a_cpu_look_less_often(
+    shares_cores, given, expected, launch, horovod, monkeypatch
+):
+    module = horovod(2)
+    launch(0, 2)
+    monkeypatch.setenv("HOROVOD_CYCLE_TIME", given or "")
+    if given is None:
+        monkeypatch.delenv("HOROVOD_CYCLE_TIME")
+    seen = []
+    module.init = lambda: seen.append(os.environ.get("HOROVOD_CYCLE_TIME"))
+    distributed.init(shares_cores=shares_cores)
+    distributed.shutdown()
+    assert seen == [expected]
 
 
 def test_elastic_job_of_one_may_grow(launch, horovod):
