@@ -99,7 +99,10 @@ def setup(config: Config) -> runtime.Runtime:
         local_rank=place.local_rank,
         local_size=place.local_size,
     )
-    distributed.init(shares_cores=device.device == "cpu")
+    distributed.init(
+        # Each layer of synchronised batch norm waits for a reduction.
+        seldom=device.device == "cpu" and not config.sync_batch_norm
+    )
     return device
 
 

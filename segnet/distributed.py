@@ -53,16 +53,16 @@ _CPU_CYCLE_MS = "10"
 _hvd: ModuleType | None = None
 
 
-def init(*, shares_cores: bool = False) -> None:
+def init(*, seldom: bool = False) -> None:
     """Starts Horovod where a launcher started several processes.
 
     To be called once the device is set up, and before any other function
     here; calling it again does nothing.
 
     Args:
-      shares_cores: Whether Horovod's thread runs on the cores that compute.
-        It then looks for work less often, unless HOROVOD_CYCLE_TIME says how
-        often: each look takes time from the step.
+      seldom: Whether Horovod's thread is to look for work less often than
+        every millisecond, unless HOROVOD_CYCLE_TIME says how often. Where it
+        shares the cores that compute, each look takes time from the step.
 
     Raises:
       ConfigError: If Horovod is missing, or cannot talk as launched.
@@ -79,7 +79,7 @@ def init(*, shares_cores: bool = False) -> None:
             f"{place.size} processes were started but Horovod cannot be "
             f"imported ({reason}); run `make setup-horovod`"
         ) from error
-    if shares_cores:
+    if seldom:
         os.environ.setdefault("HOROVOD_CYCLE_TIME", _CPU_CYCLE_MS)
     hvd.init()
     if hvd.size() != place.size and not place.elastic:

@@ -113,11 +113,11 @@ def test_init_starts_horovod_once(launch, horovod):
 
 
 @pytest.mark.parametrize(
-    ("shares_cores", "given", "expected"),
+    ("seldom", "given", "expected"),
     [(True, None, "10"), (True, "3", "3"), (False, None, None)],
 )
 def test_workers_on_a_cpu_look_less_often(
-    shares_cores, given, expected, launch, horovod, monkeypatch
+    seldom, given, expected, launch, horovod, monkeypatch
 ):
     module = horovod(2)
     launch(0, 2)
@@ -126,7 +126,7 @@ def test_workers_on_a_cpu_look_less_often(
         monkeypatch.delenv("HOROVOD_CYCLE_TIME")
     seen = []
     module.init = lambda: seen.append(os.environ.get("HOROVOD_CYCLE_TIME"))
-    distributed.init(shares_cores=shares_cores)
+    distributed.init(seldom=seldom)
     distributed.shutdown()
     assert seen == [expected]
 
