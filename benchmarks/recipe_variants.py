@@ -10,7 +10,7 @@ VARIANTS: dict[str, dict[str, list[str]]] = {
         # The loss and its weights.
         "no_dice": ["--loss=cross_entropy"],
         "cross_entropy": ["--loss=cross_entropy", "--class_weights=none"],
-        "sqrt_median_frequency": ["--class_weights=sqrt_median_frequency"],
+        "median_frequency": ["--class_weights=median_frequency"],
         "dice": ["--loss=dice", "--class_weights=none"],
         "focal": ["--loss=focal"],
         "lovasz": ["--loss=lovasz_softmax", "--class_weights=none"],
