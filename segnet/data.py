@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from segnet import augment as augment_lib
+from segnet import resizing
 from segnet.constants import IGNORE_LABEL
 from segnet.errors import ConfigError
 from segnet.schedule import Stage
@@ -158,8 +159,8 @@ def create_eval_dataset(
         padding = [[0, largest[0] - size[0]], [0, largest[1] - size[1]]]
         label = tf.pad(label, padding, constant_values=IGNORE_LABEL)
         return {
-            "image": augment_lib.to_uint8(
-                augment_lib.resize_image(image, height, width)
+            "image": resizing.to_uint8(
+                resizing.resize_image(image, height, width)
             ),
             "label": tf.ensure_shape(label, largest),
             "size": size,

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from segnet import augment, images, inference, overlay
+from segnet import images, inference, overlay, resizing
 from segnet.errors import ConfigError, DataError, RunError
 from segnet.files import write_errors
 
@@ -105,12 +105,12 @@ def predict(
         writes: collections.deque = collections.deque()
         for batch in _batches(good, batch_size):
             pixels = [
-                augment.resize_image(tf.constant(image), height, width)
+                resizing.resize_image(tf.constant(image), height, width)
                 for _, image in batch
             ]
             # The last batch is filled up: one shape is traced.
             pixels += [pixels[-1]] * (batch_size - len(batch))
-            logits = eval_step(tf.cast(tf.round(tf.stack(pixels)), tf.uint8))
+            logits = eval_step(resizing.to_uint8(tf.stack(pixels)))
             for position, (path, image) in enumerate(batch):
                 writes.append(
                     pool.submit(

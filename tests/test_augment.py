@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tensorflow as tf
-from PIL import Image
 
 from segnet import augment
 
@@ -82,36 +81,6 @@ def test_basic_moves_image_and_label_together():
             assert np.median(inside) > np.median(outside) + 60
 
 
-def test_resize_image_to_half_is_the_mean_of_blocks():
-    rng = np.random.default_rng(1)
-    image = rng.integers(0, 256, (32, 48, 3), np.uint8)
-    out = augment.resize_image(tf.constant(image), 16, 24).numpy()
-    blocks = image.reshape(16, 2, 24, 2, 3).mean((1, 3))
-    np.testing.assert_allclose(out, blocks, atol=1e-4)
-
-
-def test_resize_image_agrees_with_pillow_when_enlarging():
-    rng = np.random.default_rng(1)
-    image = rng.integers(0, 256, (16, 24, 3), np.uint8)
-    out = augment.resize_image(tf.constant(image), 24, 40).numpy()
-    expected = Image.fromarray(image).resize((40, 24), Image.BILINEAR)
-    np.testing.assert_allclose(out, np.asarray(expected), atol=1.01)
-
-
-def test_resize_image_far_down_uses_every_pixel():
-    # Every eighth column is white: sampling alone would see all or nothing.
-    image = np.zeros((40, 64, 3), np.uint8)
-    image[:, ::8] = 240
-    out = augment.resize_image(tf.constant(image), 5, 8).numpy()
-    np.testing.assert_allclose(out, 30.0, atol=1e-3)
-
-
-def test_resize_label_takes_the_nearest_value():
-    label = np.array([[0, 255], [7, 3]], np.uint8)
-    out = augment.resize_label(tf.constant(label), 4, 6).numpy()
-    np.testing.assert_array_equal(out, np.kron(label, np.ones((2, 3))))
-
-
 def test_a_window_is_seen_at_the_scale_of_the_whole():
     # The red channel numbers the columns: half of them, one pixel each.
     image = np.zeros((32, 48, 3), np.uint8)
@@ -151,3 +120,20 @@ def test_basic_scales_a_window_both_ways():
         )
         spans.append(abs(int(out[0, -1]) - int(out[0, 0])))
     assert min(spans) < 85 and max(spans) > 115
+
+
+def test_colour_is_the_formula_written_out():
+    image, _ = _sample(32, 48)
+    limits = augment.POLICIES["basic"]
+    seed = tf.constant([1, 5], tf.int64)
+    out = augment._random_colour(tf.constant(image, tf.float32), seed, limits)
+    draw = tf.random.stateless_uniform([4], seed).numpy().astype(np.float64)
+    saturation = 0.6 * (1.5 / 0.6) ** draw[0]
+    contrast = 0.7 * (1.4 / 0.7) ** draw[1]
+    brightness = 32.0 * (2.0 * draw[2] - 1.0)
+    pixels = image.astype(np.float64)
+    grey = pixels @ [0.299, 0.587, 0.114]
+    mean = grey[::4, ::4].mean()
+    expected = grey[..., None] + saturation * (pixels - grey[..., None])
+    expected = mean + contrast * (expected - mean) + brightness
+    np.testing.assert_allclose(out, expected, rtol=1e-5, atol=1e-3)

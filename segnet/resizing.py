@@ -1,0 +1,69 @@
+"""Bringing images and labels to another size, on the CPU and fast.
+
+Training, evaluation and prediction resize alike. Measured with TensorFlow
+2.15: what is unusual here is what its operations do in the least time.
+"""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+__all__ = ["resize_image", "resize_label", "to_uint8"]
+
+
+def resize_image(image: tf.Tensor, height: int, width: int) -> tf.Tensor:
+    """Resizes an image as training, evaluation and prediction all do.
+
+    Bilinear; an image at least twice as large is averaged by area instead,
+    because bilinear interpolation would skip pixels.
+
+    Args:
+      image: uint8 `[image height, image width, 3]`.
+      height: New height, pixels.
+      width: New width, pixels.
+
+    Returns:
+      float32 `[height, width, 3]` in 0..255.
+    """
+    size = (height, width)
+    large = tf.reduce_any(tf.shape(image)[:2] >= [2 * height, 2 * width])
+    image = tf.cond(
+        large,
+        lambda: tf.image.resize(image, size, "area"),
+        lambda: tf.image.resize(image, size, "bilinear"),
+    )
+    return tf.ensure_shape(image, [height, width, 3])
+
+
+def resize_label(label: tf.Tensor, height: int, width: int) -> tf.Tensor:
+    """Resizes a label map; every value is one of the nearest pixel's.
+
+    Args:
+      label: uint8 `[label height, label width]`.
+      height: New height, pixels.
+      width: New width, pixels.
+
+    Returns:
+      uint8 `[height, width]`.
+    """
+    # As tf.image.resize does, in half the time: whole rows are copied.
+    size = tf.shape(label)
+    label = tf.gather(label, _nearest(size[0], height))
+    label = tf.gather(tf.transpose(label), _nearest(size[1], width))
+    return tf.ensure_shape(tf.transpose(label), [height, width])
+
+
+def _nearest(old: tf.Tensor, new: int) -> tf.Tensor:
+    """The old pixel under the centre of each of the new ones, on one axis."""
+    scale = tf.cast(old, tf.float32) / float(new)
+    places = tf.cast((tf.range(new, dtype=tf.float32) + 0.5) * scale, tf.int32)
+    return tf.minimum(places, old - 1)
+
+
+def to_uint8(image: tf.Tensor) -> tf.Tensor:
+    """Rounds float32 to uint8; what is outside of 0..255 becomes 0 or 255."""
+    # One pass instead of three.
+    quantized = tf.quantization.quantize(
+        image, 0.0, 255.0, tf.quint8, "MIN_FIRST"
+    ).output
+    return tf.bitcast(quantized, tf.uint8)
