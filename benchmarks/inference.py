@@ -34,7 +34,10 @@ def _create_eval_step(
     """The forward pass that evaluation and prediction have."""
     device = runtime.setup_runtime("cpu", precision)
     model = models.create_model(
-        architecture, num_classes, width_multiplier=width_multiplier
+        architecture,
+        num_classes,
+        width_multiplier=width_multiplier,
+        batch_norm=None,
     )
     return inference.create_eval_step(model, device_name=device.device_name)
 

@@ -27,6 +27,7 @@ from segnet.sync_batch_norm import SyncBatchNormalization
 
 __all__ = [
     "build_averages",
+    "build_inference_model",
     "build_learning_rate",
     "build_loss",
     "build_model",
@@ -78,12 +79,21 @@ def build_model(config: Config, num_classes: int) -> tf.keras.Model:
     return models.create_model(
         config.architecture,
         num_classes,
-        input_shape=(None, None),
         batch_norm_in_encoder=config.uses_encoder_batch_norm,
         batch_norm_momentum=config.batch_norm_momentum,
         dropout=config.dropout,
         width_multiplier=config.width_multiplier,
         batch_norm=batch_norm,
+    )
+
+
+def build_inference_model(config: Config, num_classes: int) -> tf.keras.Model:
+    """The same for `models.fold_batch_norm`: convolutions alone."""
+    return models.create_model(
+        config.architecture,
+        num_classes,
+        width_multiplier=config.width_multiplier,
+        batch_norm=None,
     )
 
 

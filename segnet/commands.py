@@ -153,8 +153,10 @@ def _load(
 
     path = checkpoint.saved_checkpoint(config.workdir, command.checkpoint)
     with tf.device(device.device_name):
-        model = build.build_model(config, len(config.class_names))
-        checkpoint.restore_weights(model, path)
+        trained = build.build_model(config, len(config.class_names))
+        checkpoint.restore_weights(trained, path)
+        model = build.build_inference_model(config, len(config.class_names))
+        models.fold_batch_norm(trained, model)
     eval_step = inference.create_eval_step(
         model,
         device_name=device.device_name,

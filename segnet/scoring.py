@@ -8,10 +8,12 @@ from typing import Any
 import tensorflow as tf
 
 from segnet import (
+    build,
     data,
     distributed,
     health,
     inference,
+    models,
     records,
     runtime,
     schedule,
@@ -54,8 +56,12 @@ class Scorer:
         self._averages = averages
         self._source = source
         self._manifest = manifest
+        with tf.device(device.device_name):
+            self._folded = build.build_inference_model(
+                config, manifest.num_classes
+            )
         self._eval_step = inference.create_eval_step(
-            model,
+            self._folded,
             device_name=device.device_name,
             run_eagerly=config.run_eagerly,
         )
@@ -88,6 +94,7 @@ class Scorer:
             if self._recalibrate is not None:
                 with self._source.explain_damage():
                     self._recalibrate(self._training_images())
+            models.fold_batch_norm(self._model, self._folded)
             return evaluate_split(self._eval_step, self._manifest, self._config)
 
     def _training_images(self) -> tf.data.Dataset:

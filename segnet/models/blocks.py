@@ -27,13 +27,14 @@ class Builder:
         each step.
       dropout: Rate of the dropout layers; at 0 there are none.
       width_multiplier: Factor on all numbers of channels but the classes'.
-      batch_norm: Makes a batch norm layer, as Keras's class does.
+      batch_norm: Makes a batch norm layer, as Keras's class does; None: there
+        is none, the convolutions do its work (see `models.folding`).
     """
 
     batch_norm_momentum: float = 0.99
     dropout: float = 0.0
     width_multiplier: float = 1.0
-    batch_norm: Callable[..., tf.keras.layers.Layer] = (
+    batch_norm: Callable[..., tf.keras.layers.Layer] | None = (
         tf.keras.layers.BatchNormalization
     )
 
@@ -67,6 +68,7 @@ class Builder:
         Returns:
           `[batch, height, width, filters]`, or of twice the size.
         """
+        batch_norm = batch_norm and self.batch_norm is not None
         # The convolution keeps its bias under batch norm, where it has no
         # effect, because the weight files have it.
         settings = {

@@ -43,7 +43,7 @@ def create_model(
     batch_norm_momentum: float = 0.99,
     width_multiplier: float = 1.0,
     folded_upsampling: bool = True,
-    batch_norm: Callable[..., tf.keras.layers.Layer] = (
+    batch_norm: Callable[..., tf.keras.layers.Layer] | None = (
         tf.keras.layers.BatchNormalization
     ),
 ) -> tf.keras.Model:
@@ -65,7 +65,7 @@ def create_model(
       folded_upsampling: Whether `vgg_segnet` computes its upsampling and
         convolution as one (faster, equal up to rounding).
       batch_norm: Makes a batch norm layer; another one than Keras's must have
-        its weights.
+        its weights. None: a network without, for `fold_batch_norm`.
 
     Returns:
       Model of uint8 RGB `[batch, height, width, 3]` to float32 logits
