@@ -12,6 +12,7 @@ import tensorflow as tf
 from segnet.errors import ConfigError
 
 __all__ = [
+    "log_frequency_weights",
     "median_frequency_weights",
     "read_class_weights",
     "resolve_class_weights",
@@ -40,11 +41,7 @@ def median_frequency_weights(
     """
     counts = np.asarray(pixel_counts, np.float64)
     present = counts > 0
-    if not np.any(present):
-        raise ConfigError(
-            "class weights by frequency need labelled pixels, and the "
-            "training split has none; use --class_weights=none"
-        )
+    _check_pixels(counts)
     frequency = counts[present] / np.asarray(present_pixels)[present]
     weights = np.zeros_like(counts)
     weights[present] = np.median(frequency) / frequency
@@ -59,14 +56,44 @@ def sqrt_median_frequency_weights(
     return tuple(math.sqrt(weight) for weight in weights)
 
 
+def log_frequency_weights(pixel_counts: Sequence[int]) -> tuple[float, ...]:
+    """Weights 1 / ln(1.02 + p) by share of pixels (ENet, arXiv 1606.02147).
+
+    They lie between about 1.4, of a class that is everywhere, and 50, so a
+    class that is next to never there does not outweigh all else.
+
+    Args:
+      pixel_counts: For each class, its pixels.
+
+    Returns:
+      One weight for each class; 0 for a class that is never present.
+
+    Raises:
+      ConfigError: If no class has a pixel.
+    """
+    counts = np.asarray(pixel_counts, np.float64)
+    _check_pixels(counts)
+    weights = 1.0 / np.log(1.02 + counts / np.sum(counts))
+    return tuple(np.where(counts > 0, weights, 0.0).tolist())
+
+
+def _check_pixels(counts: np.ndarray) -> None:
+    """Refuses a split without labels."""
+    if not np.any(counts):
+        raise ConfigError(
+            "class weights by frequency need labelled pixels, and the "
+            "training split has none; use --class_weights=none"
+        )
+
+
 def resolve_class_weights(
     choice: str, pixel_counts: Sequence[int], present_pixels: Sequence[int]
 ) -> tuple[float, ...] | None:
     """Turns the value of `--class_weights` into numbers.
 
     Args:
-      choice: `none`, `median_frequency`, `sqrt_median_frequency` or the path
-        of a file for `read_class_weights`.
+      choice: `none`, `median_frequency`, `sqrt_median_frequency`,
+        `log_frequency` or the path of a file for `read_class_weights`.
       pixel_counts: See `median_frequency_weights`.
       present_pixels: See `median_frequency_weights`.
 
@@ -82,6 +109,8 @@ def resolve_class_weights(
         return median_frequency_weights(pixel_counts, present_pixels)
     if choice == "sqrt_median_frequency":
         return sqrt_median_frequency_weights(pixel_counts, present_pixels)
+    if choice == "log_frequency":
+        return log_frequency_weights(pixel_counts)
     return read_class_weights(choice, len(pixel_counts))
 
 
@@ -100,8 +129,9 @@ def read_class_weights(path: str, num_classes: int) -> tuple[float, ...]:
             text = file.read().strip()
     except (tf.errors.OpError, UnicodeDecodeError) as error:
         raise ConfigError(
-            f"--class_weights={path} is neither none, median_frequency nor "
-            "sqrt_median_frequency, nor a file of numbers that can be read"
+            f"--class_weights={path} is neither none, median_frequency, "
+            "sqrt_median_frequency nor log_frequency, nor a file of numbers "
+            "that can be read"
         ) from error
     try:
         values = (

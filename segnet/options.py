@@ -167,9 +167,9 @@ class Config:
     )  # fmt: skip
     class_weights: str = _field(
         "none",
-        "Weights of the classes in the loss: none, median_frequency or "
-        "sqrt_median_frequency (from the training manifest), or a FILE with "
-        "one number a class.",
+        "Weights of the classes in the loss: none, median_frequency, "
+        "sqrt_median_frequency or log_frequency (from the training manifest), "
+        "or a FILE with one number a class.",
     )
     label_smoothing: float = _field(
         0.0, "Label smoothing of the cross-entropy.", minimum=0.0, maximum=0.9

@@ -32,6 +32,14 @@ def test_class_that_is_never_present_weighs_nothing_and_moves_nothing():
     assert all(type(weight) is float for weight in weights)
 
 
+def test_log_frequency():
+    weights = class_weights.log_frequency_weights((30, 10, 60, 0))
+    # ln 1.32 = 0.27763, ln 1.12 = 0.11333, ln 1.62 = 0.48243
+    assert weights == pytest.approx((3.60190, 8.82391, 2.07285, 0.0), rel=1e-4)
+    with pytest.raises(ConfigError, match="no labelled|has none"):
+        class_weights.log_frequency_weights((0, 0))
+
+
 def test_sqrt_median_frequency():
     weights = class_weights.sqrt_median_frequency_weights(
         (*COUNTS, 0), (*PRESENT, 0)
@@ -52,6 +60,9 @@ def test_resolve_by_name():
     assert resolve("none") is None
     assert resolve("median_frequency") == pytest.approx((0.5, 2.0, 1.0))
     assert resolve("sqrt_median_frequency")[1] == pytest.approx(math.sqrt(2))
+    assert resolve("log_frequency") == class_weights.log_frequency_weights(
+        COUNTS
+    )
 
 
 @pytest.mark.parametrize(
