@@ -21,7 +21,9 @@ class Scale:
       batch_size: Images a batch.
       width_multiplier: Factor on the channels of the networks.
       steps: Steps a round.
-      batches: Batches a round of the input and of the forward pass.
+      end_to_end_steps: The same where a round begins with an empty pipeline.
+      batches: Batches a round of the input.
+      forward_batches: Batches a round of the forward pass.
       rounds: Rounds that count.
       warmups: Rounds before them.
       repeats: How many times larger the larger data set of the converter is.
@@ -33,7 +35,9 @@ class Scale:
     batch_size: int = 4
     width_multiplier: float = 1.0
     steps: int = 3
-    batches: int = 20
+    end_to_end_steps: int = 12
+    batches: int = 100
+    forward_batches: int = 20
     rounds: int = 7
     warmups: int = 2
     repeats: int = 10
@@ -47,7 +51,9 @@ SMOKE = Scale(
     batch_size=2,
     width_multiplier=1 / 16,
     steps=1,
+    end_to_end_steps=2,
     batches=2,
+    forward_batches=2,
     rounds=1,
     warmups=0,
     repeats=2,
@@ -120,18 +126,22 @@ _TORCH_TARGETS = {
 
 def _step_group(scale: Scale, data: Dataset, architecture: str) -> Group:
     """The training step: synthetic, end to end, and PyTorch's."""
-    common = _network(scale) | {
-        "architecture": architecture,
+    common = _network(scale) | {"architecture": architecture}
+    synthetic = common | {
+        "num_classes": data.num_classes,
         "steps": scale.steps,
     }
-    synthetic = common | {"num_classes": data.num_classes}
+    end_to_end = common | {
+        "data_dir": data.records,
+        "steps": scale.end_to_end_steps,
+    }
     contenders, rows = {}, []
     for precision in ("float32", "bfloat16"):
         own = {"precision": precision}
         contenders |= {
             f"step {precision}": Contender("step", synthetic | own),
             f"end to end {precision}": Contender(
-                "end_to_end", common | own | {"data_dir": data.records}
+                "end_to_end", end_to_end | own
             ),
             f"PyTorch {precision}": Contender("torch_step", synthetic | own),
         }
@@ -248,7 +258,7 @@ def _inference_group(scale: Scale, data: Dataset) -> Group:
         "inference",
         {
             "forward": Contender(
-                "forward", common | classes | {"batches": scale.batches}
+                "forward", common | classes | {"batches": scale.forward_batches}
             ),
             "evaluate": Contender(
                 "evaluate", common | {"data_dir": data.records}

@@ -158,7 +158,12 @@ def create_end_to_end(
         augment=augment,
         cache=cache,
     )
-    return _rounds(train_step, iter(dataset), steps, batch_size)
+
+    def work() -> int:
+        # A new iterator: one that waits between the rounds fills its buffers.
+        return _rounds(train_step, iter(dataset), steps, batch_size)()
+
+    return work
 
 
 def create_dataset(

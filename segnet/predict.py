@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import collections
 import concurrent.futures
+import dataclasses
+import functools
 import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -98,22 +100,20 @@ def predict(
     with write_errors(output_dir):
         tf.io.gfile.makedirs(output_dir)
     problems: list[str] = []
+    load = functools.partial(_load, height=height, width=width)
     with concurrent.futures.ThreadPoolExecutor() as pool:
-        loaded = _map_ahead(pool, _load, paths)
+        loaded = _map_ahead(pool, load, paths)
         good = _without_problems(loaded, problems)
         writes: collections.deque = collections.deque()
         for batch in _batches(good, batch_size):
-            pixels = [
-                resizing.resize_image(tf.constant(image), height, width)
-                for _, image in batch
-            ]
+            pixels = [picture.pixels for picture in batch]
             # The last batch is filled up: one shape is traced.
             pixels += [pixels[-1]] * (batch_size - len(batch))
-            logits = eval_step(resizing.to_uint8(tf.stack(pixels)))
-            for position, (path, image) in enumerate(batch):
+            logits = eval_step(tf.stack(pixels))
+            for position, picture in enumerate(batch):
                 writes.append(
                     pool.submit(
-                        _write, logits[position], path, image, output_dir,
+                        _write, logits[position], picture, output_dir,
                         class_names,
                     )
                 )  # fmt: skip
@@ -125,16 +125,33 @@ def predict(
     return problems
 
 
+@dataclasses.dataclass(frozen=True)
+class _Picture:
+    """A picture and what the network sees of it.
+
+    Attributes:
+      path: Of the file.
+      image: uint8 `[image height, image width, 3]`.
+      pixels: uint8 `[input height, input width, 3]`.
+    """
+
+    path: str
+    image: np.ndarray
+    pixels: tf.Tensor
+
+
 def _stem(path: str) -> str:
     return os.path.splitext(os.path.basename(path))[0]
 
 
-def _load(path: str) -> tuple[str, np.ndarray | DataError]:
+def _load(path: str, height: int, width: int) -> _Picture | DataError:
     """A picture, or what is wrong with it."""
     try:
-        return path, images.load_image(path)
+        image = images.load_image(path)
     except DataError as error:
-        return path, error
+        return error
+    resized = resizing.resize_image(tf.constant(image), height, width)
+    return _Picture(path, image, resizing.to_uint8(resized))
 
 
 def _map_ahead(
@@ -152,14 +169,14 @@ def _map_ahead(
 
 
 def _without_problems(
-    loaded: Iterable[tuple[str, np.ndarray | DataError]], problems: list[str]
-) -> Iterator[tuple[str, np.ndarray]]:
+    loaded: Iterable[_Picture | DataError], problems: list[str]
+) -> Iterator[_Picture]:
     """Passes pictures on and notes what could not be read."""
-    for path, result in loaded:
+    for result in loaded:
         if isinstance(result, DataError):
             problems.append(str(result))
         else:
-            yield path, result
+            yield result
 
 
 def _batches(items: Iterable, size: int) -> Iterator[list]:
@@ -171,18 +188,17 @@ def _batches(items: Iterable, size: int) -> Iterator[list]:
 
 def _write(
     logits: tf.Tensor,
-    path: str,
-    image: np.ndarray,
+    picture: _Picture,
     output_dir: str,
     class_names: tuple[str, ...],
 ) -> None:
     """Writes both results of one picture."""
-    label = inference.labels_at(logits, *image.shape[:2])
-    picture = overlay.draw_overlay(image, label, class_names)
-    target = os.path.join(output_dir, _stem(path))
+    label = inference.labels_at(logits, *picture.image.shape[:2])
+    drawn = overlay.draw_overlay(picture.image, label, class_names)
+    target = os.path.join(output_dir, _stem(picture.path))
     try:
         _save(images.encode_label(label), f"{target}_labels.png")
-        pixels = np.asarray(picture)
+        pixels = np.asarray(drawn)
         _save(images.encode_image_png(pixels), f"{target}_overlay.png")
     except (OSError, tf.errors.OpError) as error:
         raise RunError(

@@ -62,8 +62,10 @@ def _nearest(old: tf.Tensor, new: int) -> tf.Tensor:
 
 def to_uint8(image: tf.Tensor) -> tf.Tensor:
     """Rounds float32 to uint8; what is outside of 0..255 becomes 0 or 255."""
-    # One pass instead of three.
-    quantized = tf.quantization.quantize(
-        image, 0.0, 255.0, tf.quint8, "MIN_FIRST"
-    ).output
+    # One pass instead of three. The raw operation, because the public name
+    # warns of its own deprecated parts.
+    quantized = tf.raw_ops.QuantizeV2(
+        input=image, min_range=0.0, max_range=255.0, T=tf.quint8,
+        mode="MIN_FIRST",
+    ).output  # fmt: skip
     return tf.bitcast(quantized, tf.uint8)

@@ -16,7 +16,7 @@ __all__ = ["CpuConv2D", "kernel_gradient"]
 
 _TAPS = 3
 # Input times output channels from which the products are the faster way.
-_ENOUGH_CHANNELS = {tf.float32: 64 * 128, tf.bfloat16: 512 * 512}
+_ENOUGH_CHANNELS = {tf.float32: 64 * 128, tf.bfloat16: 128 * 256}
 
 
 class CpuConv2D(tf.keras.layers.Conv2D):
