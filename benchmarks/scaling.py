@@ -20,6 +20,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,23 @@ def efficiency(compute_secs: float, reduce_secs: float) -> float:
 
 def main() -> None:
     """Measures and prints, or is one of the workers."""
+    arguments = _parse(sys.argv[1:])
+    if arguments.worker:
+        print(_MARK + json.dumps(_work(arguments)), flush=True)
+        return
+    _report(_measure(arguments), arguments)
+
+
+def measure(argv: Sequence[str]) -> dict[str, float]:
+    """Medians over the rounds, seconds, and the bytes of the gradients.
+
+    Args:
+      argv: As on the command line.
+    """
+    return _measure(_parse(argv))
+
+
+def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--batch", type=int, default=2, help="of a worker")
     parser.add_argument("--steps", type=int, default=10)
@@ -61,11 +79,7 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=320)
     parser.add_argument("--width_multiplier", type=float, default=1.0)
     parser.add_argument("--worker", help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.worker:
-        print(_MARK + json.dumps(_work(arguments)), flush=True)
-        return
-    _report(_measure(arguments), arguments)
+    return parser.parse_args(argv)
 
 
 def _measure(arguments: argparse.Namespace) -> dict[str, float]:
