@@ -76,7 +76,8 @@ def augment(
 
     Args:
       image: uint8 `[image height, image width, 3]`, RGB.
-      label: uint8 `[image height, image width]`.
+      label: uint8 `[image height, image width]`, or of 2, 4 or 8 times that
+        size.
       seed: int64 `[2]`, of this record in this epoch.
       height: Height to return, pixels.
       width: Width to return, pixels.
@@ -138,11 +139,19 @@ def _random_crop(
     window = tf.maximum(tf.round(tf.minimum(window, size)), 1.0)
     corner = tf.cast(tf.floor((size - window + 1.0) * draw[2:]), tf.int32)
     corner = tf.minimum(corner, tf.cast(size - window, tf.int32))
-    end = corner + tf.cast(window, tf.int32)
-    return (
-        image[corner[0] : end[0], corner[1] : end[1]],
-        label[corner[0] : end[0], corner[1] : end[1]],
+    window = tf.cast(window, tf.int32)
+    # Both cut at the same place: whole pixels of an image decoded smaller.
+    ratio = -(-tf.shape(label)[0] // tf.shape(image)[0])
+    corner, window = corner // ratio, tf.maximum(window // ratio, 1)
+    return _cut(image, corner, window), _cut(
+        label, corner * ratio, window * ratio
     )
+
+
+def _cut(pixels: tf.Tensor, corner: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+    """Cuts out a window."""
+    end = corner + size
+    return pixels[corner[0] : end[0], corner[1] : end[1]]
 
 
 def _random_flip(

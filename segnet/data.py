@@ -27,6 +27,10 @@ __all__ = [
 ]
 
 
+# Of an evaluation.
+_BATCHES_AHEAD = 3
+
+
 def record_at(
     place: tf.Tensor, epoch: tf.Tensor, seed: int, num_records: int
 ) -> tf.Tensor:
@@ -167,11 +171,12 @@ def create_eval_dataset(
             "index": index,
         }
 
+    # Fixed, unlike in training: a pass is over before tuning has an effect.
     dataset = tf.data.Dataset.range(padded).map(
-        sample, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+        sample, num_parallel_calls=batch_size, deterministic=True
     )
     dataset = dataset.batch(batch_size, drop_remainder=True)
-    return dataset.prefetch(tf.data.AUTOTUNE).with_options(_options())
+    return dataset.prefetch(_BATCHES_AHEAD).with_options(_options())
 
 
 def _options() -> tf.data.Options:

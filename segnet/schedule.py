@@ -13,7 +13,13 @@ from segnet.config import Config
 from segnet.errors import ConfigError
 from segnet.values import parse_resolutions, parse_size
 
-__all__ = ["Schedule", "Stage", "create_pass", "create_schedule"]
+__all__ = [
+    "Schedule",
+    "Stage",
+    "create_pass",
+    "create_schedule",
+    "largest_input",
+]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -170,6 +176,15 @@ def create_schedule(
             )
         )
     return Schedule(tuple(stages), config.max_steps)
+
+
+def largest_input(config: Config) -> tuple[int, int]:
+    """Height and width, pixels, at which whole images are seen at most."""
+    stages = parse_resolutions(config.resolution_schedule)
+    return (
+        max([config.input_height, *(height for height, *_ in stages)]),
+        max([config.input_width, *(width for _, width, *_ in stages)]),
+    )
 
 
 def create_pass(config: Config, num_records: int, num_workers: int) -> Stage:

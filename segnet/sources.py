@@ -20,7 +20,12 @@ class RecordSource:
     """Random access to the decoded records of a split, in the tf.data graph."""
 
     def __init__(
-        self, manifest: records.Manifest, data_dir: str, *, cache: bool
+        self,
+        manifest: records.Manifest,
+        data_dir: str,
+        *,
+        cache: bool,
+        smallest: tuple[int, int] | None = None,
     ) -> None:
         """Opens a split.
 
@@ -28,12 +33,15 @@ class RecordSource:
           manifest: Of the split, checked.
           data_dir: Folder of its shards.
           cache: Whether to decode all of it now and keep it in memory.
+          smallest: Height and width that are enough of an image; see
+            `records.decode_record`.
 
         Raises:
           DataError: If a record is damaged (only when `cache` is set).
         """
         self.manifest = manifest
         self.data_dir = data_dir
+        self._smallest = smallest
         self.num_records = manifest.num_records
         shard_of, offsets = [], []
         for number, shard in enumerate(manifest.shards):
@@ -56,23 +64,25 @@ class RecordSource:
           index: int64 scalar.
 
         Returns:
-          Image uint8 `[height, width, 3]` and label uint8 `[height, width]`.
+          Image uint8 `[height, width, 3]`, with `smallest` maybe of a part of
+          that size, and label uint8 `[height, width]`.
         """
         if self._cached is not None:
             return self._from_memory(index)
         path = self._paths[self._shard_of[index]]
         serialized = records.read_record(path, self._offsets[index])
-        return records.decode_record(serialized)
+        return records.decode_record(serialized, self._smallest)
 
     def cache_bytes(self) -> int:
-        """Bytes that the decoded split takes in memory."""
+        """Bytes that the decoded split takes in memory at most."""
         return sum(4 * h * w * count for h, w, count in self.manifest.sizes)
 
     def _decode_all(self) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Decodes the split into one buffer: (bytes, starts, sizes)."""
         buffer = np.empty([self.cache_bytes()], np.uint8)
         starts = np.zeros([self.num_records + 1], np.int64)
-        sizes = np.zeros([self.num_records, 2], np.int32)
+        # Of the image, then of the label.
+        sizes = np.zeros([self.num_records, 4], np.int32)
         dataset = tf.data.Dataset.range(self.num_records).map(
             self, num_parallel_calls=tf.data.AUTOTUNE
         )
@@ -82,20 +92,21 @@ class RecordSource:
                 end = starts[index] + flat.size
                 buffer[starts[index] : end] = flat
                 starts[index + 1] = end
-                sizes[index] = label.shape
+                sizes[index] = *image.shape[:2], *label.shape
         with tf.device("/device:CPU:0"):
             return (
-                tf.constant(buffer), tf.constant(starts), tf.constant(sizes)
+                tf.constant(buffer[: starts[-1]]), tf.constant(starts),
+                tf.constant(sizes),
             )  # fmt: skip
 
     def _from_memory(self, index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Cuts one record out of the buffer."""
         buffer, starts, sizes = self._cached
-        height, width = sizes[index, 0], sizes[index, 1]
+        height, width, label_height, label_width = tf.unstack(sizes[index])
         middle = starts[index] + 3 * tf.cast(height * width, tf.int64)
         image = tf.reshape(buffer[starts[index] : middle], [height, width, 3])
-        label = tf.reshape(buffer[middle : starts[index + 1]], [height, width])
-        return image, label
+        label = buffer[middle : starts[index + 1]]
+        return image, tf.reshape(label, [label_height, label_width])
 
     def explain_damage(self) -> records.ExplainDamage:
         """A context that turns a read error into one that names the file."""

@@ -65,7 +65,10 @@ class Trainer:
         self._totals = steps.Totals()
         self.state = checkpoint.RunState()
         self._source = sources.RecordSource(
-            splits.train, config.data_dir, cache=config.cache == "memory"
+            splits.train,
+            config.data_dir,
+            cache=config.cache == "memory",
+            smallest=schedule.largest_input(config),
         )
         self._scorer = scoring.Scorer(
             config,

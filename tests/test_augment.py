@@ -137,3 +137,23 @@ def test_colour_is_the_formula_written_out():
     expected = grey[..., None] + saturation * (pixels - grey[..., None])
     expected = mean + contrast * (expected - mean) + brightness
     np.testing.assert_allclose(out, expected, rtol=1e-5, atol=1e-3)
+
+
+@pytest.mark.parametrize("ratio", [2, 4])
+def test_an_image_decoded_smaller_is_cut_where_its_label_is(ratio):
+    # Red tells the column, and the label does too.
+    label = np.tile(np.arange(96, dtype=np.uint8), (64, 1))
+    image = np.zeros((64, 96, 3), np.uint8)
+    image[..., 0] = 2 * label
+    small = np.ascontiguousarray(
+        image[ratio // 2 :: ratio, ratio // 2 :: ratio]
+    )
+    for seed in range(10):
+        draw = tf.constant([1, seed], tf.int64)
+        part, part_label = augment._random_crop(
+            tf.constant(small), tf.constant(label), draw, (0.5, 0.5), 0.7, 1.1
+        )
+        assert part.shape[0] * ratio == part_label.shape[0]
+        assert part.shape[1] * ratio == part_label.shape[1]
+        columns = part_label.numpy()[0, ratio // 2 :: ratio]
+        np.testing.assert_array_equal(part.numpy()[0, :, 0], 2 * columns)

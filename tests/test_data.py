@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import conftest
 import numpy as np
+import picture_files as files
 import pytest
 import tensorflow as tf
 
@@ -123,6 +125,40 @@ def test_the_memory_cache_changes_nothing(data_dir):
     for ours, theirs in zip(
         _train(cached, augment="basic"),
         _train(plain, augment="basic"),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(ours[0], theirs[0])
+        np.testing.assert_array_equal(ours[1], theirs[1])
+
+
+def test_large_jpegs_give_the_same_from_memory_and_from_files(tmp_path):
+    folders = {
+        kind: tmp_path / "train" / kind for kind in ("images", "annotations")
+    }
+    for folder in folders.values():
+        folder.mkdir(parents=True)
+    for number, size in enumerate([(130, 197), (64, 96), (64, 96)]):
+        picture = files.picture(number, *size)
+        (folders["images"] / f"{number}.jpg").write_bytes(
+            files.saved(picture, "JPEG")
+        )
+        label = files.labels(number, 4, *size)
+        (folders["annotations"] / f"{number}.png").write_bytes(
+            files.saved(label, "PNG")
+        )
+    conftest.convert(tmp_path, "train", tmp_path)
+    manifest = records.read_manifest(str(tmp_path), "train")
+    plain, cached = (
+        sources.RecordSource(
+            manifest, str(tmp_path), cache=cache, smallest=(32, 48)
+        )
+        for cache in (False, True)
+    )
+    assert plain(tf.constant(0))[0].shape == (33, 50, 3)
+    assert plain(tf.constant(1))[0].shape == (32, 48, 3)
+    for ours, theirs in zip(
+        _train(cached, augment="basic", batch=1),
+        _train(plain, augment="basic", batch=1),
         strict=True,
     ):
         np.testing.assert_array_equal(ours[0], theirs[0])

@@ -80,6 +80,34 @@ def test_jpeg_decodes_to_what_pillow_reads(subsampling, progressive, size):
 
 
 @pytest.mark.parametrize(
+    ("size", "smallest", "ratio"),
+    [((64, 96), (16, 24), 4), ((64, 96), (16, 25), 2), ((63, 97), (16, 24), 2),
+     ((67, 101), (8, 12), 8), ((64, 96), (65, 8), 1)],
+)  # fmt: skip
+def test_a_large_jpeg_is_decoded_smaller(size, smallest, ratio):
+    # Pillow asks the same of the JPEG library.
+    smooth = Image.fromarray(files.picture(4, 5, 7)).resize(size[::-1])
+    data = files.saved(np.asarray(smooth), "JPEG", quality=95)
+    serialized = record(
+        image=data,
+        image_format="jpeg",
+        label=images.encode_label(files.labels(0, 3, *size)),
+        height=size[0],
+        width=size[1],
+    )
+    image, label = records.decode_record(tf.constant(serialized), smallest)
+    expected = Image.open(io.BytesIO(data))
+    expected.draft("RGB", (size[1] // ratio, size[0] // ratio))
+    np.testing.assert_array_equal(image, expected)
+    assert label.shape == size
+
+
+def test_a_png_is_decoded_as_it_is():
+    image, _ = records.decode_record(tf.constant(record()), (4, 4))
+    np.testing.assert_array_equal(image, RGB)
+
+
+@pytest.mark.parametrize(
     ("name", "body"),
     [(b"gAMA", (100000).to_bytes(4, "big")), (b"sRGB", b"\0")],
 )
