@@ -30,6 +30,7 @@ def _create_eval_step(
     precision: str,
     num_classes: int,
     width_multiplier: float,
+    input_size: tuple[int, int],
 ) -> Callable[[tf.Tensor], tf.Tensor]:
     """The forward pass that evaluation and prediction have."""
     device = runtime.setup_runtime("cpu", precision)
@@ -39,7 +40,9 @@ def _create_eval_step(
         width_multiplier=width_multiplier,
         batch_norm=None,
     )
-    return inference.create_eval_step(model, device_name=device.device_name)
+    return inference.create_eval_step(
+        model, device_name=device.device_name, input_size=input_size
+    )
 
 
 def create_forward(
@@ -69,7 +72,7 @@ def create_forward(
       Work that does `batches` passes and gives the number of images.
     """
     eval_step = _create_eval_step(
-        architecture, precision, num_classes, width_multiplier
+        architecture, precision, num_classes, width_multiplier, (height, width)
     )
     rng = np.random.default_rng(0)
     shape = (batch_size, height, width, 3)
@@ -111,7 +114,11 @@ def create_evaluation(
     """
     manifest = records.read_manifest(data_dir, "val")
     eval_step = _create_eval_step(
-        architecture, precision, manifest.num_classes, width_multiplier
+        architecture,
+        precision,
+        manifest.num_classes,
+        width_multiplier,
+        (height, width),
     )
 
     def work() -> int:
@@ -122,6 +129,7 @@ def create_evaluation(
             batch_size=batch_size,
             shard_index=0,
             shard_count=1,
+            pad=False,
         )
         scores = evaluate.evaluate(
             eval_step,
@@ -163,7 +171,7 @@ def create_prediction(
       Work that labels the folder once and gives the number of images.
     """
     eval_step = _create_eval_step(
-        architecture, precision, num_classes, width_multiplier
+        architecture, precision, num_classes, width_multiplier, (height, width)
     )
     paths = predict.find_inputs(images_dir)
     names = tuple(f"class {number}" for number in range(num_classes))
@@ -178,6 +186,7 @@ def create_prediction(
             height=height,
             width=width,
             batch_size=batch_size,
+            pad=False,
         )
         written = len(list(Path(folder).glob("*.png")))
         shutil.rmtree(folder)

@@ -13,9 +13,11 @@ from segnet import (
     checkpoint,
     class_weights,
     distributed,
+    inference,
     losses,
     models,
     optim,
+    runtime,
     steps,
 )
 from segnet.averages import WeightAverages
@@ -27,6 +29,7 @@ from segnet.sync_batch_norm import SyncBatchNormalization
 
 __all__ = [
     "build_averages",
+    "build_eval_step",
     "build_inference_model",
     "build_learning_rate",
     "build_loss",
@@ -35,6 +38,7 @@ __all__ = [
     "build_train_step",
     "encoder_layers",
     "initialise",
+    "needs_static_shapes",
     "resolve",
     "warmup_steps",
 ]
@@ -95,6 +99,30 @@ def build_inference_model(config: Config, num_classes: int) -> tf.keras.Model:
         width_multiplier=config.width_multiplier,
         batch_norm=None,
     )
+
+
+def build_eval_step(
+    config: Config,
+    model: tf.keras.Model,
+    device: runtime.Runtime,
+    *,
+    tta: bool = False,
+) -> Callable[[tf.Tensor], tf.Tensor]:
+    """The traced forward pass of a network, see `inference`."""
+    size = (config.input_height, config.input_width)
+    return inference.create_eval_step(
+        model,
+        device_name=device.device_name,
+        input_size=None if needs_static_shapes(device) else size,
+        tta=tta,
+        size_multiple=models.size_multiple(config.architecture),
+        run_eagerly=config.run_eagerly,
+    )
+
+
+def needs_static_shapes(device: runtime.Runtime) -> bool:
+    """Whether each new shape is compiled, which takes a Gaudi minutes."""
+    return device.device == "hpu"
 
 
 def encoder_layers(model: tf.keras.Model) -> list[tf.keras.layers.Layer]:

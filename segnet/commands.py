@@ -138,8 +138,8 @@ def _train(command: Command) -> int:
 
 def _load(
     command: Command,
-) -> tuple[Config, str, Callable[[Any], Any]]:
-    """Config, checkpoint and forward pass of a trained workdir."""
+) -> tuple[Config, runtime.Runtime, str, Callable[[Any], Any]]:
+    """Config, device, checkpoint and forward pass of a trained workdir."""
     config = _merge(command, _CHANGEABLE_LATER)
     if config is None:
         raise ConfigError(
@@ -149,7 +149,7 @@ def _load(
     device = setup(config)
     import tensorflow as tf
 
-    from segnet import build, checkpoint, inference, models
+    from segnet import build, checkpoint, models
 
     path = checkpoint.saved_checkpoint(config.workdir, command.checkpoint)
     with tf.device(device.device_name):
@@ -157,20 +157,15 @@ def _load(
         checkpoint.restore_weights(trained, path)
         model = build.build_inference_model(config, len(config.class_names))
         models.fold_batch_norm(trained, model)
-    eval_step = inference.create_eval_step(
-        model,
-        device_name=device.device_name,
-        tta=command.tta,
-        size_multiple=models.size_multiple(config.architecture),
-        run_eagerly=config.run_eagerly,
-    )
-    return config, path, eval_step
+    eval_step = build.build_eval_step(config, model, device, tta=command.tta)
+    return config, device, path, eval_step
 
 
 def _evaluate(command: Command) -> int:
     """--mode=evaluate."""
-    config, path, eval_step = _load(command)
+    config, device, path, eval_step = _load(command)
     from segnet import (
+        build,
         checkpoint,
         distributed,
         evaluate,
@@ -193,6 +188,7 @@ def _evaluate(command: Command) -> int:
         eval_step,
         manifest,
         config,
+        pad=build.needs_static_shapes(device),
         with_boundary_f1=True,
         advance=progress.advance,
     )
@@ -226,10 +222,10 @@ def _evaluate(command: Command) -> int:
 
 def _predict(command: Command) -> int:
     """--mode=predict."""
-    from segnet import distributed, predict, summaries
+    from segnet import build, distributed, predict, summaries
 
     paths = predict.find_inputs(command.image_path)
-    config, _, eval_step = _load(command)
+    config, device, _, eval_step = _load(command)
     if not distributed.is_chief():
         return 0
     output_dir = command.output_dir or os.path.join(
@@ -246,6 +242,7 @@ def _predict(command: Command) -> int:
         height=config.input_height,
         width=config.input_width,
         batch_size=min(config.batch_size, len(paths)),
+        pad=build.needs_static_shapes(device),
         advance=progress.advance,
     )
     progress.close()

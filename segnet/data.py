@@ -129,8 +129,9 @@ def create_eval_dataset(
     batch_size: int,
     shard_index: int,
     shard_count: int,
+    pad: bool = True,
 ) -> tf.data.Dataset:
-    """Every record of a split exactly once, padded to equal batches.
+    """Every record of a split exactly once.
 
     Args:
       source: Records of the split.
@@ -139,16 +140,19 @@ def create_eval_dataset(
       batch_size: Images a batch, per worker.
       shard_index: Number of this worker.
       shard_count: Number of workers; worker r takes records r, r + count, ...
+      pad: Whether all batches are of one size, and as many on every worker.
 
     Returns:
-      Dataset of dicts, the same number of batches on every worker: `image`
+      Dataset of dicts: `image`
       uint8 `[batch, height, width, 3]`; `label` uint8 `[batch, largest
       height, largest width]` at the annotations' own size, filled up with the
       ignore label; `size` int32 `[batch, 2]`, the own height and width;
       `index` int64 `[batch]`, -1 for padding.
     """
-    per_worker = math.ceil(source.num_records / shard_count)
-    padded = math.ceil(per_worker / batch_size) * batch_size
+    samples = len(range(shard_index, source.num_records, shard_count))
+    if pad:
+        most = math.ceil(source.num_records / shard_count)
+        samples = math.ceil(most / batch_size) * batch_size
     largest = [max(size[axis] for size in source.manifest.sizes)
                for axis in (0, 1)]  # fmt: skip
 
@@ -172,10 +176,10 @@ def create_eval_dataset(
         }
 
     # Fixed, unlike in training: a pass is over before tuning has an effect.
-    dataset = tf.data.Dataset.range(padded).map(
+    dataset = tf.data.Dataset.range(samples).map(
         sample, num_parallel_calls=batch_size, deterministic=True
     )
-    dataset = dataset.batch(batch_size, drop_remainder=True)
+    dataset = dataset.batch(batch_size, drop_remainder=pad)
     return dataset.prefetch(_BATCHES_AHEAD).with_options(_options())
 
 

@@ -33,6 +33,7 @@ def evaluate_split(
     manifest: records.Manifest,
     config: Config,
     *,
+    pad: bool = True,
     with_boundary_f1: bool = False,
     advance: Callable[[int], None] = lambda images: None,
 ) -> dict[str, Any]:
@@ -42,6 +43,7 @@ def evaluate_split(
       eval_step: As `inference.create_eval_step` gives it.
       manifest: Of the split.
       config: Of the run: where the data lies, input and batch size.
+      pad: Whether the last batch is filled up, for static shapes.
       with_boundary_f1: See `evaluate`.
       advance: See `evaluate`.
 
@@ -60,6 +62,7 @@ def evaluate_split(
         batch_size=min(config.batch_size, manifest.num_records),
         shard_index=distributed.rank(),
         shard_count=distributed.size(),
+        pad=pad,
     )
     with source.explain_damage():
         return evaluate(

@@ -20,6 +20,7 @@ def create_eval_step(
     model: tf.keras.Model,
     *,
     device_name: str,
+    input_size: tuple[int, int] | None = None,
     tta: bool = False,
     size_multiple: int = 1,
     run_eagerly: bool = False,
@@ -29,6 +30,8 @@ def create_eval_step(
     Args:
       model: The network.
       device_name: Device that computes, for example `/device:CPU:0`.
+      input_size: Height and width of all images: one trace then serves any
+        number of them. None: each shape is traced.
       tta: Whether to look at each image several times: mirrored, and smaller
         and larger (test-time augmentation).
       size_multiple: What height and width must be multiples of, for that.
@@ -36,8 +39,7 @@ def create_eval_step(
 
     Returns:
       Function of uint8 `[batch, height, width, 3]` to float32 logits
-      `[batch, height, width, num_classes]`, with `tta` mean probabilities;
-      traced once for each shape.
+      `[batch, height, width, num_classes]`, with `tta` mean probabilities.
     """
 
     def eval_step(images: tf.Tensor) -> tf.Tensor:
@@ -48,7 +50,15 @@ def create_eval_step(
 
     if run_eagerly:
         return eval_step
-    return tf.function(eval_step, autograph=False, reduce_retracing=False)
+    signature = None
+    if input_size is not None:
+        signature = [tf.TensorSpec([None, *input_size, 3], tf.uint8)]
+    return tf.function(
+        eval_step,
+        input_signature=signature,
+        autograph=False,
+        reduce_retracing=False,
+    )
 
 
 def _mean_probabilities(

@@ -73,6 +73,7 @@ def predict(
     height: int,
     width: int,
     batch_size: int,
+    pad: bool = True,
     advance: Callable[[int], None] = lambda count: None,
 ) -> list[str]:
     """Writes `STEM_labels.png` and `STEM_overlay.png` for each picture.
@@ -89,6 +90,7 @@ def predict(
       height: Input height, pixels.
       width: Input width, pixels.
       batch_size: Pictures a forward pass.
+      pad: Whether the last pass is filled up, for static shapes.
       advance: Called with the number of pictures done.
 
     Returns:
@@ -107,8 +109,8 @@ def predict(
         writes: collections.deque = collections.deque()
         for batch in _batches(good, batch_size):
             pixels = [picture.pixels for picture in batch]
-            # The last batch is filled up: one shape is traced.
-            pixels += [pixels[-1]] * (batch_size - len(batch))
+            if pad:
+                pixels += [pixels[-1]] * (batch_size - len(batch))
             logits = eval_step(tf.stack(pixels))
             for position, picture in enumerate(batch):
                 writes.append(

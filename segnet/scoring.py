@@ -12,7 +12,6 @@ from segnet import (
     data,
     distributed,
     health,
-    inference,
     models,
     records,
     runtime,
@@ -60,11 +59,8 @@ class Scorer:
             self._folded = build.build_inference_model(
                 config, manifest.num_classes
             )
-        self._eval_step = inference.create_eval_step(
-            self._folded,
-            device_name=device.device_name,
-            run_eagerly=config.run_eagerly,
-        )
+        self._eval_step = build.build_eval_step(config, self._folded, device)
+        self._pad = build.needs_static_shapes(device)
         self._recalibrate = None
         if config.recalibrate_batch_norm:
             self._recalibrate = Recalibration(
@@ -95,7 +91,9 @@ class Scorer:
                 with self._source.explain_damage():
                     self._recalibrate(self._training_images())
             models.fold_batch_norm(self._model, self._folded)
-            return evaluate_split(self._eval_step, self._manifest, self._config)
+            return evaluate_split(
+                self._eval_step, self._manifest, self._config, pad=self._pad
+            )
 
     def _training_images(self) -> tf.data.Dataset:
         """All training images as they are, this worker's share."""

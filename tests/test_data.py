@@ -197,6 +197,24 @@ def test_evaluation_sees_every_image_once(data_dir, batch, size):
     assert len(counts) == 1
 
 
+@pytest.mark.parametrize("size", [1, 3])
+def test_evaluation_without_padding_sees_every_image_once(data_dir, size):
+    source = _source(data_dir, "val")
+    seen = []
+    for rank in range(size):
+        dataset = data.create_eval_dataset(
+            source,
+            height=32,
+            width=48,
+            batch_size=2,
+            shard_index=rank,
+            shard_count=size,
+            pad=False,
+        )
+        seen += [list(batch["index"]) for batch in dataset.as_numpy_iterator()]
+    assert seen == {1: [[0, 1], [2, 3], [4]], 3: [[0, 3], [1, 4], [2]]}[size]
+
+
 def test_evaluation_labels_keep_their_own_size(data_dir):
     source = _source(data_dir, "val")
     (batch,) = data.create_eval_dataset(

@@ -83,3 +83,13 @@ def test_a_mirror_image_gets_the_mirrored_answer(mirror):
     np.testing.assert_allclose(found, expected, atol=5e-3)
     assert np.max(np.abs(found - expected[:, :, ::-1])) > 0.1
     np.testing.assert_allclose(found.sum(-1), 1.0, rtol=1e-5)
+
+
+def test_one_trace_serves_any_number_of_images():
+    network = _Network()
+    step = _step(network, input_size=(16, 32))
+    for count in (2, 1):
+        assert (
+            step(_images()[:1] if count == 1 else _images()).shape[0] == count
+        )
+    assert network.shapes == [(16, 32)]
