@@ -24,6 +24,8 @@ CONTENDERS = {
     "step": ("step", "create_step", ()),
     "end_to_end": ("step", "create_end_to_end", ()),
     "torch_step": ("torch_reference", "create_step", ("torch",)),
+    "unpool": ("unpooling", "create_masks", ()),
+    "addons_unpool": ("unpooling", "create_addons", ()),
     "pipeline": ("pipeline", "create_pipeline", ()),
     "cv2_loop": ("pipeline", "create_cv2_loop", ("cv2",)),
     "convert": ("converter", "create_conversion", ()),

@@ -121,16 +121,17 @@ def create_evaluation(
         (height, width),
     )
 
+    dataset = data.create_eval_dataset(
+        sources.RecordSource(manifest, data_dir, cache=False),
+        height=height,
+        width=width,
+        batch_size=batch_size,
+        shard_index=0,
+        shard_count=1,
+        pad=False,
+    )
+
     def work() -> int:
-        dataset = data.create_eval_dataset(
-            sources.RecordSource(manifest, data_dir, cache=False),
-            height=height,
-            width=width,
-            batch_size=batch_size,
-            shard_index=0,
-            shard_count=1,
-            pad=False,
-        )
         scores = evaluate.evaluate(
             eval_step,
             dataset,

@@ -121,9 +121,9 @@ def _cv2_samples(
             label = cv2.resize(
                 label, (width, height), interpolation=cv2.INTER_NEAREST
             )
-            one_hot = np.zeros((height, width, num_classes), np.float32)
+            one_hot = np.zeros((height, width, num_classes))
             for number in range(num_classes):
-                one_hot[:, :, number] = label == number
+                one_hot[:, :, number] = (label == number).astype(int)
             yield pixels.astype(np.float32) - means, one_hot
 
 

@@ -6,59 +6,10 @@ import dataclasses
 from typing import Any
 
 from benchmarks.datasets import Dataset
+from benchmarks.scale import Scale
 from benchmarks.timing import Contender
 
-__all__ = ["FULL", "SMOKE", "Group", "Row", "Scale", "create_groups"]
-
-
-@dataclasses.dataclass(frozen=True)
-class Scale:
-    """How large everything is.
-
-    Attributes:
-      size: Height and width of the training step's input, pixels.
-      input_size: Height and width for the input alone.
-      batch_size: Images a batch.
-      width_multiplier: Factor on the channels of the networks.
-      steps: Steps a round.
-      end_to_end_steps: The same where a round begins with an empty pipeline.
-      batches: Batches a round of the input.
-      forward_batches: Batches a round of the forward pass.
-      rounds: Rounds that count.
-      warmups: Rounds before them.
-      repeats: How many times larger the larger data set of the converter is.
-      architectures: Networks to measure.
-    """
-
-    size: tuple[int, int] = (160, 320)
-    input_size: tuple[int, int] = (320, 640)
-    batch_size: int = 4
-    width_multiplier: float = 1.0
-    steps: int = 3
-    end_to_end_steps: int = 12
-    batches: int = 100
-    forward_batches: int = 20
-    rounds: int = 7
-    warmups: int = 2
-    repeats: int = 10
-    architectures: tuple[str, ...] = ("vgg_segnet", "segnet")
-
-
-FULL = Scale()
-SMOKE = Scale(
-    size=(32, 64),
-    input_size=(32, 64),
-    batch_size=2,
-    width_multiplier=1 / 16,
-    steps=1,
-    end_to_end_steps=2,
-    batches=2,
-    forward_batches=2,
-    rounds=1,
-    warmups=0,
-    repeats=2,
-    architectures=("vgg_segnet",),
-)
+__all__ = ["Group", "Row", "create_groups"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,6 +59,7 @@ def create_groups(scale: Scale, data: Dataset) -> list[Group]:
     ]
     return [
         *groups,
+        _unpooling_group(scale),
         _input_group(scale, data),
         _converter_group(scale, data),
         _inference_group(scale, data),
@@ -189,6 +141,26 @@ def _network(scale: Scale) -> dict[str, Any]:
         "batch_size": scale.batch_size,
         "width_multiplier": scale.width_multiplier,
     }
+
+
+def _unpooling_group(scale: Scale) -> Group:
+    """Pooling indices as masks against tensorflow-addons."""
+    contenders, rows = {}, []
+    for precision in ("float32", "bfloat16"):
+        settings = {
+            "height": scale.size[0],
+            "width": scale.size[1],
+            "channels": 64,
+            "batch_size": scale.batch_size,
+            "precision": precision,
+            "steps": scale.steps,
+        }
+        ours, theirs = f"masks {precision}", f"addons {precision}"
+        contenders[ours] = Contender("unpool", settings)
+        contenders[theirs] = Contender("addons_unpool", settings)
+        text = f"unpooling, {precision}, addons = 1"
+        rows.append(Row(text, ours, theirs, 1.0))
+    return Group("unpooling", contenders, tuple(rows))
 
 
 def _input_group(scale: Scale, data: Dataset) -> Group:

@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import contender, datasets, machine, timing
-from benchmarks.rows import FULL, SMOKE, Group, Row, Scale, create_groups
+from benchmarks.rows import Group, Row, create_groups
+from benchmarks.scale import FULL, SMOKE, Scale
 
 __all__ = ["main"]
 

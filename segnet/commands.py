@@ -184,14 +184,10 @@ def _evaluate(command: Command) -> int:
         unit="image",
         label="evaluate",
     )
-    scores = evaluate.evaluate_split(
-        eval_step,
-        manifest,
-        config,
-        pad=build.needs_static_shapes(device),
-        with_boundary_f1=True,
-        advance=progress.advance,
+    evaluation = evaluate.SplitEvaluation(
+        eval_step, manifest, config, pad=build.needs_static_shapes(device)
     )
+    scores = evaluation(with_boundary_f1=True, advance=progress.advance)
     progress.close()
     if not distributed.is_chief():
         return 0

@@ -28,7 +28,7 @@ __all__ = [
 
 
 # Of an evaluation.
-_BATCHES_AHEAD = 3
+_BATCHES_AHEAD = 8
 
 
 def record_at(
@@ -175,12 +175,15 @@ def create_eval_dataset(
             "index": index,
         }
 
-    # Fixed, unlike in training: a pass is over before tuning has an effect.
+    # Fixed, unlike in training: a pass is over before tuning has an effect, and
+    # its thread can take a second to end.
     dataset = tf.data.Dataset.range(samples).map(
         sample, num_parallel_calls=batch_size, deterministic=True
     )
     dataset = dataset.batch(batch_size, drop_remainder=pad)
-    return dataset.prefetch(_BATCHES_AHEAD).with_options(_options())
+    options = _options()
+    options.autotune.enabled = False
+    return dataset.prefetch(_BATCHES_AHEAD).with_options(options)
 
 
 def _options() -> tf.data.Options:

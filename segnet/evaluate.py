@@ -22,57 +22,71 @@ from segnet import (
 )
 from segnet.config import Config
 
-__all__ = ["evaluate", "evaluate_split"]
+__all__ = ["SplitEvaluation", "evaluate"]
 
 # Post-processing of so many images may wait while the network goes on.
 _MAX_WAITING = 64
 
 
-def evaluate_split(
-    eval_step: Callable[[tf.Tensor], tf.Tensor],
-    manifest: records.Manifest,
-    config: Config,
-    *,
-    pad: bool = True,
-    with_boundary_f1: bool = False,
-    advance: Callable[[int], None] = lambda images: None,
-) -> dict[str, Any]:
-    """Scores a network on a split, shared among the workers.
+class SplitEvaluation:
+    """Scores a network on a split, shared among the workers; for any time."""
 
-    Args:
-      eval_step: As `inference.create_eval_step` gives it.
-      manifest: Of the split.
-      config: Of the run: where the data lies, input and batch size.
-      pad: Whether the last batch is filled up, for static shapes.
-      with_boundary_f1: See `evaluate`.
-      advance: See `evaluate`.
+    def __init__(
+        self,
+        eval_step: Callable[[tf.Tensor], tf.Tensor],
+        manifest: records.Manifest,
+        config: Config,
+        *,
+        pad: bool = True,
+    ) -> None:
+        """Prepares the pass over the split.
 
-    Returns:
-      As `evaluate`, the same on every worker.
-
-    Raises:
-      DataError: If a record is damaged.
-    """
-    source = sources.RecordSource(manifest, config.data_dir, cache=False)
-    dataset = data.create_eval_dataset(
-        source,
-        height=config.input_height,
-        width=config.input_width,
-        # The same for training and evaluation alone: one shape is traced.
-        batch_size=min(config.batch_size, manifest.num_records),
-        shard_index=distributed.rank(),
-        shard_count=distributed.size(),
-        pad=pad,
-    )
-    with source.explain_damage():
-        return evaluate(
-            eval_step,
-            dataset,
-            manifest.class_names,
-            reduce_sum=distributed.allreduce_array,
-            with_boundary_f1=with_boundary_f1,
-            advance=advance,
+        Args:
+          eval_step: As `inference.create_eval_step` gives it.
+          manifest: Of the split.
+          config: Of the run: where the data lies, input and batch size.
+          pad: Whether the last batch is filled up, for static shapes.
+        """
+        self._eval_step = eval_step
+        self._class_names = manifest.class_names
+        self._source = sources.RecordSource(
+            manifest, config.data_dir, cache=False
         )
+        self._dataset = data.create_eval_dataset(
+            self._source,
+            height=config.input_height,
+            width=config.input_width,
+            # The same for training and evaluation alone: one shape is traced.
+            batch_size=min(config.batch_size, manifest.num_records),
+            shard_index=distributed.rank(),
+            shard_count=distributed.size(),
+            pad=pad,
+        )
+
+    def __call__(
+        self,
+        *,
+        with_boundary_f1: bool = False,
+        advance: Callable[[int], None] = lambda images: None,
+    ) -> dict[str, Any]:
+        """Scores the network as it is now; the same result on every worker.
+
+        Args:
+          with_boundary_f1: See `evaluate`.
+          advance: See `evaluate`.
+
+        Raises:
+          DataError: If a record is damaged.
+        """
+        with self._source.explain_damage():
+            return evaluate(
+                self._eval_step,
+                self._dataset,
+                self._class_names,
+                reduce_sum=distributed.allreduce_array,
+                with_boundary_f1=with_boundary_f1,
+                advance=advance,
+            )
 
 
 def evaluate(
@@ -110,14 +124,15 @@ def evaluate(
     with concurrent.futures.ThreadPoolExecutor() as pool:
         for batch in dataset:
             logits = eval_step(batch["image"])
-            index = batch["index"].numpy()
+            index, sizes = batch["index"].numpy(), batch["size"].numpy()
             for i in np.flatnonzero(index >= 0):
                 waiting.append(
                     pool.submit(
                         _score,
-                        logits[i],
-                        batch["label"][i],
-                        batch["size"][i].numpy(),
+                        logits,
+                        batch["label"],
+                        int(i),
+                        sizes[i],
                         len(class_names),
                         with_boundary_f1,
                     )
@@ -132,15 +147,16 @@ def evaluate(
 
 def _score(
     logits: tf.Tensor,
-    label: tf.Tensor,
+    labels: tf.Tensor,
+    place: int,
     size: np.ndarray,
     num_classes: int,
     with_boundary_f1: bool,
 ) -> tuple[np.ndarray, np.ndarray | None, float]:
-    """Confusion matrix, boundary F1 of each class and its time, one image."""
+    """Confusion matrix, boundary F1 and its time, of one image of a batch."""
     height, width = (int(value) for value in size)
-    truth = label[:height, :width].numpy()
-    prediction = inference.labels_at(logits, height, width)
+    truth = labels[place].numpy()[:height, :width]
+    prediction = inference.labels_at(logits[place], height, width)
     confusion = metrics.confusion_matrix(truth, prediction, num_classes)
     if not with_boundary_f1:
         return confusion, None, 0.0

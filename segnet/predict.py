@@ -115,7 +115,7 @@ def predict(
             for position, picture in enumerate(batch):
                 writes.append(
                     pool.submit(
-                        _write, logits[position], picture, output_dir,
+                        _write, logits, position, picture, output_dir,
                         class_names,
                     )
                 )  # fmt: skip
@@ -190,12 +190,13 @@ def _batches(items: Iterable, size: int) -> Iterator[list]:
 
 def _write(
     logits: tf.Tensor,
+    place: int,
     picture: _Picture,
     output_dir: str,
     class_names: tuple[str, ...],
 ) -> None:
-    """Writes both results of one picture."""
-    label = inference.labels_at(logits, *picture.image.shape[:2])
+    """Writes both results of one picture of a batch."""
+    label = inference.labels_at(logits[place], *picture.image.shape[:2])
     drawn = overlay.draw_overlay(picture.image, label, class_names)
     target = os.path.join(output_dir, _stem(picture.path))
     try:

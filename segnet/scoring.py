@@ -20,7 +20,7 @@ from segnet import (
 )
 from segnet.averages import WeightAverages
 from segnet.config import Config
-from segnet.evaluate import evaluate_split
+from segnet.evaluate import SplitEvaluation
 from segnet.recalibration import Recalibration
 
 __all__ = ["Scorer"]
@@ -54,13 +54,16 @@ class Scorer:
         self._model = model
         self._averages = averages
         self._source = source
-        self._manifest = manifest
         with tf.device(device.device_name):
             self._folded = build.build_inference_model(
                 config, manifest.num_classes
             )
-        self._eval_step = build.build_eval_step(config, self._folded, device)
-        self._pad = build.needs_static_shapes(device)
+        self._evaluation = SplitEvaluation(
+            build.build_eval_step(config, self._folded, device),
+            manifest,
+            config,
+            pad=build.needs_static_shapes(device),
+        )
         self._recalibrate = None
         if config.recalibrate_batch_norm:
             self._recalibrate = Recalibration(
@@ -91,9 +94,7 @@ class Scorer:
                 with self._source.explain_damage():
                     self._recalibrate(self._training_images())
             models.fold_batch_norm(self._model, self._folded)
-            return evaluate_split(
-                self._eval_step, self._manifest, self._config, pad=self._pad
-            )
+            return self._evaluation()
 
     def _training_images(self) -> tf.data.Dataset:
         """All training images as they are, this worker's share."""
