@@ -16,14 +16,18 @@ __all__ = [
     "median_frequency_weights",
     "read_class_weights",
     "resolve_class_weights",
-    "sqrt_median_frequency_weights",
 ]
 
 
 def median_frequency_weights(
-    pixel_counts: Sequence[int], present_pixels: Sequence[int]
+    pixel_counts: Sequence[int],
+    present_pixels: Sequence[int],
+    power: float = 1.0,
 ) -> tuple[float, ...]:
-    """Weights median(f) / f(c) by frequency (Eigen & Fergus 2015, sec. 6.3.2).
+    """Weights (median(f) / f(c)) ^ power by frequency.
+
+    Source: Eigen & Fergus 2015, section 6.3.2, with power 1; a smaller one is
+    a milder balance.
 
     f(c) is the number of pixels of class c divided by the pixels of the
     images in which c is present; the median is over the classes present.
@@ -31,6 +35,7 @@ def median_frequency_weights(
     Args:
       pixel_counts: For each class, its pixels.
       present_pixels: For each class, all pixels of the images that have it.
+      power: Exponent of the weights.
 
     Returns:
       One weight for each class; 0 for a class that is never present, which
@@ -44,16 +49,11 @@ def median_frequency_weights(
     _check_pixels(counts)
     frequency = counts[present] / np.asarray(present_pixels)[present]
     weights = np.zeros_like(counts)
-    weights[present] = np.median(frequency) / frequency
+    weights[present] = (np.median(frequency) / frequency) ** power
     return tuple(weights.tolist())
 
 
-def sqrt_median_frequency_weights(
-    pixel_counts: Sequence[int], present_pixels: Sequence[int]
-) -> tuple[float, ...]:
-    """Square roots of `median_frequency_weights`: a milder balance."""
-    weights = median_frequency_weights(pixel_counts, present_pixels)
-    return tuple(math.sqrt(weight) for weight in weights)
+_POWERS = {"median_frequency": 1.0, "sqrt_median_frequency": 0.5}
 
 
 def log_frequency_weights(pixel_counts: Sequence[int]) -> tuple[float, ...]:
@@ -93,7 +93,8 @@ def resolve_class_weights(
 
     Args:
       choice: `none`, `median_frequency`, `sqrt_median_frequency`,
-        `log_frequency` or the path of a file for `read_class_weights`.
+        `median_frequency^POWER`, `log_frequency` or the path of a file for
+        `read_class_weights`.
       pixel_counts: See `median_frequency_weights`.
       present_pixels: See `median_frequency_weights`.
 
@@ -105,13 +106,29 @@ def resolve_class_weights(
     """
     if choice == "none":
         return None
-    if choice == "median_frequency":
-        return median_frequency_weights(pixel_counts, present_pixels)
-    if choice == "sqrt_median_frequency":
-        return sqrt_median_frequency_weights(pixel_counts, present_pixels)
+    power = _POWERS.get(choice) or _parse_power(choice)
+    if power is not None:
+        return median_frequency_weights(pixel_counts, present_pixels, power)
     if choice == "log_frequency":
         return log_frequency_weights(pixel_counts)
     return read_class_weights(choice, len(pixel_counts))
+
+
+def _parse_power(choice: str) -> float | None:
+    """The power in `median_frequency^POWER`; None for anything else."""
+    name, sign, power = choice.partition("^")
+    if name != "median_frequency" or not sign:
+        return None
+    try:
+        value = float(power)
+    except ValueError:
+        value = math.nan
+    if not 0.0 < value <= 2.0:
+        raise ConfigError(
+            f"--class_weights={choice}: the power must be a number above 0 "
+            "and at most 2, for example median_frequency^0.75"
+        )
+    return value
 
 
 def read_class_weights(path: str, num_classes: int) -> tuple[float, ...]:
@@ -130,8 +147,8 @@ def read_class_weights(path: str, num_classes: int) -> tuple[float, ...]:
     except (tf.errors.OpError, UnicodeDecodeError) as error:
         raise ConfigError(
             f"--class_weights={path} is neither none, median_frequency, "
-            "sqrt_median_frequency nor log_frequency, nor a file of numbers "
-            "that can be read"
+            "sqrt_median_frequency, median_frequency^POWER nor log_frequency, "
+            "nor a file of numbers that can be read"
         ) from error
     try:
         values = (

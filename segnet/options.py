@@ -168,8 +168,8 @@ class Config:
     class_weights: str = _field(
         "none",
         "Weights of the classes in the loss: none, median_frequency, "
-        "sqrt_median_frequency or log_frequency (from the training manifest), "
-        "or a FILE with one number a class.",
+        "sqrt_median_frequency, median_frequency^POWER or log_frequency (from "
+        "the training manifest), or a FILE with one number a class.",
     )
     label_smoothing: float = _field(
         0.0, "Label smoothing of the cross-entropy.", minimum=0.0, maximum=0.9

@@ -41,8 +41,8 @@ def test_log_frequency():
 
 
 def test_sqrt_median_frequency():
-    weights = class_weights.sqrt_median_frequency_weights(
-        (*COUNTS, 0), (*PRESENT, 0)
+    weights = class_weights.median_frequency_weights(
+        (*COUNTS, 0), (*PRESENT, 0), 0.5
     )
     assert weights == pytest.approx((math.sqrt(0.5), math.sqrt(2.0), 1.0, 0.0))
 
@@ -54,6 +54,14 @@ def test_without_labelled_pixels():
 
 def resolve(choice):
     return class_weights.resolve_class_weights(str(choice), COUNTS, PRESENT)
+
+
+def test_power_of_median_frequency():
+    weights = resolve("median_frequency^0.75")
+    assert weights == pytest.approx((0.5**0.75, 2.0**0.75, 1.0))
+    for wrong in ("", "x", "0", "-1", "nan", "3"):
+        with pytest.raises(ConfigError, match="the power must be a number"):
+            resolve(f"median_frequency^{wrong}")
 
 
 def test_resolve_by_name():
