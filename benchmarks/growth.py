@@ -10,6 +10,7 @@ Without CamVid, scenes of its size are drawn.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import statistics
 import sys
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import contender, datasets, machine, scaling, timing
+from benchmarks.network import Network
 from benchmarks.timing import Contender, Series
 
 __all__ = ["draw", "main"]
@@ -26,12 +28,7 @@ __all__ = ["draw", "main"]
 _SIZES = ((80, 160), (160, 320), (240, 480), (320, 640))
 _BATCHES = (1, 2, 4, 8)
 _REPEATS = (1, 2, 4, 8)
-_STEP = {
-    "architecture": "vgg_segnet",
-    "precision": "bfloat16",
-    "num_classes": 11,
-    "steps": 2,
-}
+_NETWORK = Network("vgg_segnet", "bfloat16", 160, 320, 4, 11)
 
 
 def main(argv: Sequence[str]) -> None:
@@ -66,28 +63,30 @@ def _run(contenders: list[Contender], rounds: int) -> list[Series]:
 def _measure_steps(rounds: int) -> dict[str, Any]:
     """Steps of other image sizes, and of other batches."""
     sizes = [
-        Contender(
-            "step", _STEP | {"height": height, "width": width, "batch_size": 4}
-        )
+        dataclasses.replace(_NETWORK, height=height, width=width)
         for height, width in _SIZES
     ]
     batches = [
-        Contender(
-            "step", _STEP | {"height": 160, "width": 320, "batch_size": batch}
-        )
-        for batch in _BATCHES
+        dataclasses.replace(_NETWORK, batch_size=batch) for batch in _BATCHES
     ]
-    return {
-        kind: [
-            dict(each.settings)
-            | {
-                "seconds_an_image": 1 / statistics.median(series.rates()),
-                "peak_bytes": series.peak_bytes,
-            }
-            for each, series in zip(chosen, _run(chosen, rounds), strict=True)
-        ]
-        for kind, chosen in (("sizes", sizes), ("batches", batches))
-    }
+    return {"sizes": _steps(sizes, rounds), "batches": _steps(batches, rounds)}
+
+
+def _steps(networks: list[Network], rounds: int) -> list[dict[str, Any]]:
+    """Seconds of a step for each image, and memory."""
+    settings = [dataclasses.asdict(network) for network in networks]
+    measured = _run(
+        [Contender("step", {"network": each, "steps": 2}) for each in settings],
+        rounds,
+    )
+    return [
+        each
+        | {
+            "seconds_an_image": 1 / statistics.median(series.rates()),
+            "peak_bytes": series.peak_bytes,
+        }
+        for each, series in zip(settings, measured, strict=True)
+    ]
 
 
 def _measure_data(data: datasets.Dataset, rounds: int) -> list[dict[str, Any]]:

@@ -29,6 +29,7 @@ import tensorflow as tf
 
 from benchmarks import machine
 from benchmarks.costs import classify, format_table, needed
+from benchmarks.network import Network
 from benchmarks.step import create_train_step
 from segnet import data, models, steps
 
@@ -120,18 +121,22 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--width_multiplier", type=float, default=1.0)
     arguments = parser.parse_args()
-    common = {
-        "architecture": arguments.architecture,
-        "num_classes": _NUM_CLASSES,
-        "width_multiplier": arguments.width_multiplier,
-    }
-    train_step = create_train_step(precision=arguments.precision, **common)
+    network = Network(
+        arguments.architecture,
+        arguments.precision,
+        arguments.height,
+        arguments.width,
+        arguments.batch,
+        _NUM_CLASSES,
+        arguments.width_multiplier,
+    )
+    train_step = create_train_step(network)
     batch = next(
         iter(
             data.create_synthetic_dataset(
-                height=arguments.height,
-                width=arguments.width,
-                batch_size=arguments.batch,
+                height=network.height,
+                width=network.width,
+                batch_size=network.batch_size,
                 num_classes=_NUM_CLASSES,
                 seed=0,
             )
@@ -139,7 +144,10 @@ def main() -> None:
     )
     seconds = _profile(train_step, batch)
     model = models.create_model(
-        input_shape=(arguments.height, arguments.width), **common
+        network.architecture,
+        _NUM_CLASSES,
+        input_shape=(network.height, network.width),
+        width_multiplier=network.width_multiplier,
     )
     dtype = tf.as_dtype(arguments.precision)
     costs = needed(model, arguments.batch, dtype.size)

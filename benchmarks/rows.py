@@ -78,24 +78,19 @@ _TORCH_TARGETS = {
 
 def _step_group(scale: Scale, data: Dataset, architecture: str) -> Group:
     """The training step: synthetic, end to end, and PyTorch's."""
-    common = _network(scale) | {"architecture": architecture}
-    synthetic = common | {
-        "num_classes": data.num_classes,
-        "steps": scale.steps,
-    }
-    end_to_end = common | {
-        "data_dir": data.records,
-        "steps": scale.end_to_end_steps,
-    }
     contenders, rows = {}, []
     for precision in ("float32", "bfloat16"):
-        own = {"precision": precision}
+        network = _network(scale, data, architecture, precision)
+        synthetic = {"network": network, "steps": scale.steps}
+        end_to_end = {
+            "network": network,
+            "steps": scale.end_to_end_steps,
+            "data_dir": data.records,
+        }
         contenders |= {
-            f"step {precision}": Contender("step", synthetic | own),
-            f"end to end {precision}": Contender(
-                "end_to_end", end_to_end | own
-            ),
-            f"PyTorch {precision}": Contender("torch_step", synthetic | own),
+            f"step {precision}": Contender("step", synthetic),
+            f"end to end {precision}": Contender("end_to_end", end_to_end),
+            f"PyTorch {precision}": Contender("torch_step", synthetic),
         }
         rows += [
             Row(
@@ -112,8 +107,14 @@ def _step_group(scale: Scale, data: Dataset, architecture: str) -> Group:
             ),
         ]
     if architecture == "vgg_segnet":
-        unfolded = {"precision": "float32", "folded_upsampling": False}
-        contenders["unfolded"] = Contender("step", synthetic | unfolded)
+        network = _network(scale, data, architecture, "float32")
+        contenders["unfolded"] = Contender(
+            "step",
+            {
+                "network": network | {"folded_upsampling": False},
+                "steps": scale.steps,
+            },
+        )
         rows.append(
             Row(
                 "end to end bfloat16, unfolded float32 step = 1",
@@ -133,12 +134,17 @@ def _step_group(scale: Scale, data: Dataset, architecture: str) -> Group:
     return Group(architecture, contenders, tuple(rows))
 
 
-def _network(scale: Scale) -> dict[str, Any]:
-    """Settings that all contenders with a network share."""
+def _network(
+    scale: Scale, data: Dataset, architecture: str, precision: str
+) -> dict[str, Any]:
+    """Settings of `Network`."""
     return {
+        "architecture": architecture,
+        "precision": precision,
         "height": scale.size[0],
         "width": scale.size[1],
         "batch_size": scale.batch_size,
+        "num_classes": data.num_classes,
         "width_multiplier": scale.width_multiplier,
     }
 
@@ -221,22 +227,18 @@ def _converter_group(scale: Scale, data: Dataset) -> Group:
 
 def _inference_group(scale: Scale, data: Dataset) -> Group:
     """Evaluation and prediction against the forward pass."""
-    common = _network(scale) | {
-        "architecture": "vgg_segnet",
-        "precision": "bfloat16",
-    }
-    classes = {"num_classes": data.num_classes}
+    network = {"network": _network(scale, data, "vgg_segnet", "bfloat16")}
     return Group(
         "inference",
         {
             "forward": Contender(
-                "forward", common | classes | {"batches": scale.forward_batches}
+                "forward", network | {"batches": scale.forward_batches}
             ),
             "evaluate": Contender(
-                "evaluate", common | {"data_dir": data.records}
+                "evaluate", network | {"data_dir": data.records}
             ),
             "predict": Contender(
-                "predict", common | classes | {"images_dir": data.val_images}
+                "predict", network | {"images_dir": data.val_images}
             ),
         },
         (

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import tensorflow as tf
 
 from benchmarks.contender import Work
+from benchmarks.network import Network
 from segnet import (
     config,
     data,
@@ -24,32 +28,14 @@ __all__ = ["create_end_to_end", "create_step", "create_train_step"]
 _MANY = 10**6
 
 
-def create_train_step(
-    *,
-    architecture: str,
-    precision: str,
-    num_classes: int,
-    width_multiplier: float = 1.0,
-    folded_upsampling: bool = True,
-) -> steps.TrainStep:
-    """The step of the trainer with Adam and cross-entropy, on the CPU.
-
-    Args:
-      architecture: `vgg_segnet` or `segnet`.
-      precision: `float32` or `bfloat16`.
-      num_classes: Classes.
-      width_multiplier: Factor on the channels.
-      folded_upsampling: See `models.create_model`.
-
-    Returns:
-      As `steps.create_train_step`.
-    """
-    device = runtime.setup_runtime("cpu", precision)
+def create_train_step(network: Network) -> steps.TrainStep:
+    """The step of the trainer with Adam and cross-entropy, on the CPU."""
+    device = runtime.setup_runtime("cpu", network.precision)
     model = models.create_model(
-        architecture,
-        num_classes,
-        width_multiplier=width_multiplier,
-        folded_upsampling=folded_upsampling,
+        network.architecture,
+        network.num_classes,
+        width_multiplier=network.width_multiplier,
+        folded_upsampling=network.folded_upsampling,
     )
     optimizer = optim.create_optimizer(
         "adam", momentum=0.9, weight_decay=0.0, loss_scaling=False
@@ -57,7 +43,7 @@ def create_train_step(
     optimizer.build(model.trainable_variables)
     return steps.create_train_step(
         model,
-        losses.create_loss_fn("cross_entropy", num_classes),
+        losses.create_loss_fn("cross_entropy", network.num_classes),
         optim.Updater(optimizer, model.trainable_variables),
         steps.Totals(),
         device_name=device.device_name,
@@ -66,102 +52,63 @@ def create_train_step(
     )
 
 
-def create_step(
-    *,
-    architecture: str,
-    precision: str,
-    height: int,
-    width: int,
-    batch_size: int,
-    num_classes: int,
-    steps: int,
-    width_multiplier: float = 1.0,
-    folded_upsampling: bool = True,
-) -> Work:
+def create_step(*, network: Mapping[str, Any], steps: int) -> Work:
     """Prepares training steps on one random batch.
 
     Args:
-      architecture: As for `create_train_step`.
-      precision: As for `create_train_step`.
-      height: Of the images, pixels.
-      width: Of the images, pixels.
-      batch_size: Images a step.
-      num_classes: Classes.
+      network: Of `Network`.
       steps: Steps a round.
-      width_multiplier: As for `create_train_step`.
-      folded_upsampling: As for `create_train_step`.
 
     Returns:
       Work that does `steps` steps and gives the number of images.
     """
-    train_step = create_train_step(
-        architecture=architecture,
-        precision=precision,
-        num_classes=num_classes,
-        width_multiplier=width_multiplier,
-        folded_upsampling=folded_upsampling,
-    )
+    shown = Network(**network)
+    train_step = create_train_step(shown)
     dataset = data.create_synthetic_dataset(
-        height=height,
-        width=width,
-        batch_size=batch_size,
-        num_classes=num_classes,
+        height=shown.height,
+        width=shown.width,
+        batch_size=shown.batch_size,
+        num_classes=shown.num_classes,
         seed=0,
     )
-    batches = iter(dataset)
-    return _rounds(train_step, batches, steps, batch_size)
+    return _rounds(train_step, iter(dataset), steps, shown.batch_size)
 
 
 def create_end_to_end(
     *,
-    architecture: str,
-    precision: str,
-    height: int,
-    width: int,
-    batch_size: int,
+    network: Mapping[str, Any],
     steps: int,
     data_dir: str,
     augment: str = "basic",
     cache: bool = False,
-    width_multiplier: float = 1.0,
 ) -> Work:
     """Prepares training steps on what the input pipeline gives.
 
     Args:
-      architecture: As for `create_train_step`.
-      precision: As for `create_train_step`.
-      height: Of the network's input, pixels.
-      width: Of the network's input, pixels.
-      batch_size: Images a step.
+      network: Of `Network`.
       steps: Steps a round.
       data_dir: Folder of the shards; the split is `train`.
       augment: Policy of `segnet.augment`.
       cache: Whether the decoded split is kept in memory.
-      width_multiplier: As for `create_train_step`.
 
     Returns:
       Work that does `steps` steps and gives the number of images.
     """
-    manifest = records.read_manifest(data_dir, "train")
-    train_step = create_train_step(
-        architecture=architecture,
-        precision=precision,
-        num_classes=manifest.num_classes,
-        width_multiplier=width_multiplier,
-    )
+    shown = Network(**network)
+    train_step = create_train_step(shown)
     dataset = create_dataset(
-        manifest,
+        records.read_manifest(data_dir, "train"),
         data_dir,
-        height=height,
-        width=width,
-        batch_size=batch_size,
+        height=shown.height,
+        width=shown.width,
+        batch_size=shown.batch_size,
         augment=augment,
         cache=cache,
     )
 
     def work() -> int:
         # A new iterator: one that waits between the rounds fills its buffers.
-        return _rounds(train_step, iter(dataset), steps, batch_size)()
+        return _rounds(train_step, iter(dataset), steps, shown.batch_size)()
 
     return work
 

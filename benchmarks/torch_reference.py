@@ -8,11 +8,14 @@ in `segnet`. Same channels, batch norm and losses as in `segnet.models`.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import nn
 
 from benchmarks.contender import Work
+from benchmarks.network import Network
 
 __all__ = ["create_network", "create_step"]
 
@@ -20,47 +23,34 @@ _BLOCKS = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
 _MEANS = (103.939, 116.779, 123.68)
 
 
-def create_step(
-    *,
-    architecture: str,
-    precision: str,
-    height: int,
-    width: int,
-    batch_size: int,
-    num_classes: int,
-    steps: int,
-    width_multiplier: float = 1.0,
-) -> Work:
+def create_step(*, network: Mapping[str, Any], steps: int) -> Work:
     """Prepares training steps on one random batch.
 
     Args:
-      architecture: `vgg_segnet` or `segnet`.
-      precision: `float32` or `bfloat16`.
-      height: Of the images, pixels.
-      width: Of the images, pixels.
-      batch_size: Images a step.
-      num_classes: Classes.
+      network: Of `Network`.
       steps: Steps a round.
-      width_multiplier: Factor on the channels.
 
     Returns:
       Work that does `steps` steps and gives the number of images.
     """
+    shown = Network(**network)
     torch.manual_seed(0)
-    network = create_network(architecture, num_classes, width_multiplier)
-    network = network.to(memory_format=torch.channels_last).train()
-    optimizer = torch.optim.Adam(network.parameters(), fused=True)
-    shape = (batch_size, 3, height, width)
+    module = create_network(
+        shown.architecture, shown.num_classes, shown.width_multiplier
+    )
+    module = module.to(memory_format=torch.channels_last).train()
+    optimizer = torch.optim.Adam(module.parameters(), fused=True)
+    shape = (shown.batch_size, 3, shown.height, shown.width)
     images = torch.randint(0, 256, shape, dtype=torch.uint8)
     images = images.contiguous(memory_format=torch.channels_last)
-    labels = torch.randint(0, num_classes, (batch_size, height, width))
-    half = precision == "bfloat16"
+    labels = torch.randint(0, shown.num_classes, (shape[0], *shape[2:]))
+    half = shown.precision == "bfloat16"
 
     def work() -> int:
         for _ in range(steps):
             optimizer.zero_grad(set_to_none=True)
             with torch.autocast("cpu", torch.bfloat16, enabled=half):
-                logits = network(images)
+                logits = module(images)
             loss = nn.functional.cross_entropy(
                 logits.float(), labels, ignore_index=255
             )
@@ -68,7 +58,7 @@ def create_step(
             optimizer.step()
             if not loss.isfinite():
                 raise RuntimeError(f"loss {loss.item()}")
-        return steps * batch_size
+        return steps * shown.batch_size
 
     return work
 
