@@ -11,6 +11,7 @@ VARIANTS: dict[str, dict[str, list[str]]] = {
         "no_dice": ["--loss=cross_entropy"],
         "cross_entropy": ["--loss=cross_entropy", "--class_weights=none"],
         "median_frequency": ["--class_weights=median_frequency"],
+        "sqrt_median_frequency": ["--class_weights=sqrt_median_frequency"],
         "log_frequency": ["--class_weights=log_frequency"],
         "dice": ["--loss=dice", "--class_weights=none"],
         "focal": ["--loss=focal"],
@@ -19,7 +20,7 @@ VARIANTS: dict[str, dict[str, list[str]]] = {
         "segnet": ["--architecture=segnet"],
         "full_width": ["--width_multiplier=1"],
         # Twice the steps of half the images.
-        "batch_2": ["--batch_size=2", "--resolution_schedule=96x128x4:80"],
+        "batch_2": ["--batch_size=2", "--resolution_schedule=96x128x4:45"],
         # What it sees.
         "whole_images": [
             "--input_height=192",

@@ -53,11 +53,14 @@ def build(
                 filters,
                 f"block{block}_conv{index}",
                 batch_norm=batch_norm_in_encoder,
-                relu=True,
+                relu=index < repeats,
             )
         values = tf.keras.layers.MaxPooling2D(
             POOL_STRIDE, name=f"block{block}_pool"
         )(values)
+        # The ReLU of the largest is the largest ReLU, of a quarter of the
+        # values; so are the gradients.
+        values = tf.keras.layers.ReLU(name=f"block{block}_relu")(values)
         if block >= _FIRST_DEEP_BLOCK:
             values = builder.drop(values, f"block{block}_dropout")
     for index, (filters, upsample, deep) in enumerate(DECODER, 1):
