@@ -2,8 +2,9 @@
 
 A contender is a function of settings that does all preparation and gives a
 `Work`: called again and again, each call does one round and gives the number
-of items (images, runs) done. Each contender lives in a process of its own
-(`benchmarks.worker`), so that its memory and its libraries are its own.
+of items (images, runs) done. If it has an attribute `prepare`, that is called
+before each round, outside of its time. Each contender lives in a process of its
+own (`benchmarks.worker`), so that its memory and its libraries are its own.
 """
 
 from __future__ import annotations

@@ -106,11 +106,35 @@ def create_end_to_end(
         cache=cache,
     )
 
-    def work() -> int:
-        # A new iterator: one that waits between the rounds fills its buffers.
-        return _rounds(train_step, iter(dataset), steps, shown.batch_size)()
+    return _EndToEnd(train_step, dataset, steps, shown.batch_size)
 
-    return work
+
+class _EndToEnd:
+    """Steps on what a pipeline gives that has just started."""
+
+    def __init__(
+        self,
+        train_step: steps.TrainStep,
+        dataset: tf.data.Dataset,
+        count: int,
+        batch_size: int,
+    ) -> None:
+        """Keeps what a round needs."""
+        self._train_step = train_step
+        self._dataset = dataset
+        self._count = count
+        self._batch_size = batch_size
+
+    def prepare(self) -> None:
+        """Starts anew: an iterator that waits between rounds fills up."""
+        self._batches = iter(self._dataset)
+        next(self._batches)
+
+    def __call__(self) -> int:
+        """One round."""
+        return _rounds(
+            self._train_step, self._batches, self._count, self._batch_size
+        )()
 
 
 def create_dataset(

@@ -38,6 +38,7 @@ def main(argv: list[str]) -> None:
 
 def measure(work: Work) -> dict[str, float]:
     """One round: items, wall seconds and processor seconds."""
+    getattr(work, "prepare", lambda: None)()
     processor, start = _processor_seconds(), time.perf_counter()
     items = work()
     return {

@@ -16,6 +16,7 @@ from segnet import augment as augment_lib
 from segnet import resizing
 from segnet.constants import IGNORE_LABEL
 from segnet.errors import ConfigError
+from segnet.parallel import num_parallel_calls, pipeline_options
 from segnet.schedule import Stage
 from segnet.sources import RecordSource
 
@@ -27,7 +28,7 @@ __all__ = [
 ]
 
 
-# Of an evaluation.
+# Batches that wait for the device.
 _BATCHES_AHEAD = 8
 
 
@@ -113,12 +114,12 @@ def create_train_dataset(
     dataset = tf.data.Dataset.range((end_step - start_step) * batch)
     # Read, decode and augment in parallel; the order stays that of the range.
     dataset = dataset.map(
-        sample, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+        sample, num_parallel_calls=num_parallel_calls(), deterministic=True
     )
     # The stage's samples are a whole number of batches: static shapes.
     dataset = dataset.batch(batch, drop_remainder=True)
     # Last, so that the next batches are made while the device computes.
-    return dataset.prefetch(tf.data.AUTOTUNE).with_options(_options())
+    return dataset.prefetch(_BATCHES_AHEAD).with_options(pipeline_options())
 
 
 def create_eval_dataset(
@@ -175,25 +176,11 @@ def create_eval_dataset(
             "index": index,
         }
 
-    # Fixed, unlike in training: a pass is over before tuning has an effect, and
-    # its thread can take a second to end.
     dataset = tf.data.Dataset.range(samples).map(
-        sample, num_parallel_calls=batch_size, deterministic=True
+        sample, num_parallel_calls=num_parallel_calls(), deterministic=True
     )
     dataset = dataset.batch(batch_size, drop_remainder=pad)
-    options = _options()
-    options.autotune.enabled = False
-    return dataset.prefetch(_BATCHES_AHEAD).with_options(options)
-
-
-def _options() -> tf.data.Options:
-    """Options of all datasets."""
-    options = tf.data.Options()
-    # Sharding is done by index above.
-    options.experimental_distribute.auto_shard_policy = (
-        tf.data.experimental.AutoShardPolicy.OFF
-    )
-    return options
+    return dataset.prefetch(_BATCHES_AHEAD).with_options(pipeline_options())
 
 
 def create_synthetic_dataset(

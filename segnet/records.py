@@ -21,6 +21,7 @@ from segnet import constants
 from segnet.errors import DataError
 from segnet.files import reason, write_errors
 from segnet.manifest import Manifest, Shard, Statistics
+from segnet.parallel import num_parallel_calls, pipeline_options
 from segnet.schema import (
     decode_record,
     encode_record,
@@ -253,9 +254,9 @@ def _read_all(manifest: Manifest, paths: list[str]) -> Statistics:
             [path for path, _, _ in places],
             np.array([offset for _, _, offset in places], np.int64),
         )
-    ).map(measure, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    ).map(measure, num_parallel_calls=num_parallel_calls(), deterministic=True)
     statistics = Statistics(manifest.num_classes)
-    results = iter(dataset)
+    results = iter(dataset.with_options(pipeline_options()))
     for path, index, offset in places:
         where = f"{path}: record {index} at byte {offset}"
         try:

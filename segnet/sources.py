@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from segnet import records
 from segnet.errors import DataError
+from segnet.parallel import num_parallel_calls, pipeline_options
 
 __all__ = ["RecordSource", "Splits", "check_classes", "read_splits"]
 
@@ -84,8 +85,9 @@ class RecordSource:
         # Of the image, then of the label.
         sizes = np.zeros([self.num_records, 4], np.int32)
         dataset = tf.data.Dataset.range(self.num_records).map(
-            self, num_parallel_calls=tf.data.AUTOTUNE
+            self, num_parallel_calls=num_parallel_calls()
         )
+        dataset = dataset.with_options(pipeline_options())
         with self.explain_damage():
             for index, (image, label) in enumerate(dataset.as_numpy_iterator()):
                 flat = np.concatenate([image.ravel(), label.ravel()])

@@ -26,7 +26,7 @@ ROWS = (
     {"schedule"},
     # 1: one subject each; first the parts of an owner that is split.
     {"png", "schema"},
-    {"adam", "averages", "files", "picture_files", "resizing"},
+    {"adam", "averages", "files", "parallel", "picture_files", "resizing"},
     {
         "augment", "boundary", "checkpoint", "class_weights", "convert_flags",
         "distributed", "flags", "images", "inference", "losses", "metrics",
