@@ -86,27 +86,30 @@ def convert_pair(pair: Pair, rules: Rules) -> Converted | tuple[Problem, ...]:
         problems.append(Problem(str(pair.image), str(error)))
     try:
         label = images.load_annotation(pair.annotation, rules.annotation_mode)
-        _check_labels(pair.annotation, label, rules)
+        histogram = _count_labels(label)
+        _check_labels(pair.annotation, label, histogram, rules)
         if image is not None:
             _check_sizes(pair, image, label)
     except DataError as error:
         problems.append(Problem(str(pair.annotation), str(error)))
     if problems:
         return tuple(problems)
-    if rules.void_labels:
+    if any(histogram[value] for value in rules.void_labels):
         table = np.arange(256, dtype=np.uint8)
         table[list(rules.void_labels)] = IGNORE_LABEL
         label = np.take(table, label)
+        histogram = _count_labels(label)
     if label.shape != (image.height, image.width):
         size = (image.width, image.height)
         resized = Image.fromarray(label).resize(size, Image.Resampling.NEAREST)
         label = np.asarray(resized)
+        histogram = _count_labels(label)
     if not rules.encode:
         image = dataclasses.replace(image, data=b"")
     return Converted(
         image=image,
         label=images.encode_label(label) if rules.encode else b"",
-        histogram=tuple(Image.fromarray(label).histogram()),
+        histogram=tuple(histogram),
         filename=pair.image.name,
         stem=pair.image.stem,
     )
@@ -163,8 +166,14 @@ def convert_pairs(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _check_labels(path: pathlib.Path, label: np.ndarray, rules: Rules) -> None:
-    histogram = Image.fromarray(label).histogram()
+def _count_labels(label: np.ndarray) -> list[int]:
+    """Pixels of each of the 256 values."""
+    return Image.fromarray(label).histogram()
+
+
+def _check_labels(
+    path: pathlib.Path, label: np.ndarray, histogram: list[int], rules: Rules
+) -> None:
     bad = [
         value
         for value in range(rules.num_classes, 256)
