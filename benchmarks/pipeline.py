@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from benchmarks.contender import Work
+
+if TYPE_CHECKING:  # Not for the cv2 loop.
+    import tensorflow as tf
 
 __all__ = ["create_cv2_loop", "create_pipeline"]
 
@@ -49,15 +53,33 @@ def create_pipeline(
         cache=cache,
     )
 
-    def work() -> int:
-        # A new iterator: one that waits between the rounds fills its buffers.
-        images = 0
-        for batch in dataset.take(batches):
-            images += len(batch[0])
-        _check(batch[0].numpy(), batch[1].numpy(), height, width)
-        return images
+    return _Batches(dataset, batches, height, width)
 
-    return work
+
+class _Batches:
+    """Batches of a pipeline that has just started."""
+
+    def __init__(
+        self, dataset: tf.data.Dataset, count: int, height: int, width: int
+    ) -> None:
+        """Keeps what a round needs."""
+        self._dataset = dataset
+        self._count = count
+        self._size = (height, width)
+
+    def prepare(self) -> None:
+        """Starts anew: an iterator that waits between rounds fills up."""
+        self._batches = iter(self._dataset)
+        next(self._batches)
+
+    def __call__(self) -> int:
+        """One round."""
+        images = 0
+        for _ in range(self._count):
+            batch = next(self._batches)
+            images += len(batch[0])
+        _check(batch[0].numpy(), batch[1].numpy(), *self._size)
+        return images
 
 
 def create_cv2_loop(

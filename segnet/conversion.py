@@ -95,10 +95,12 @@ def convert_pair(pair: Pair, rules: Rules) -> Converted | tuple[Problem, ...]:
     if problems:
         return tuple(problems)
     if any(histogram[value] for value in rules.void_labels):
-        table = np.arange(256, dtype=np.uint8)
-        table[list(rules.void_labels)] = IGNORE_LABEL
-        label = np.take(table, label)
-        histogram = _count_labels(label)
+        table = list(range(256))
+        for value in rules.void_labels:
+            table[value] = IGNORE_LABEL
+            count, histogram[value] = histogram[value], 0
+            histogram[IGNORE_LABEL] += count
+        label = np.asarray(Image.fromarray(label).point(table))
     if label.shape != (image.height, image.width):
         size = (image.width, image.height)
         resized = Image.fromarray(label).resize(size, Image.Resampling.NEAREST)

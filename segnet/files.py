@@ -1,16 +1,100 @@
-"""Files through `tf.io.gfile`: what goes wrong with them, in one line."""
+"""Files, local or remote: reached in one way, and what goes wrong in one line.
+
+Remote paths (`gs://...`) go through `tf.io.gfile`, local ones through the
+standard library: the converter then needs no TensorFlow, whose import takes
+longer than the conversion of a thousand images.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import os
 import re
+import shutil
+import sys
 from collections.abc import Iterator
+from typing import Any
 
-import tensorflow as tf
+from segnet.errors import DataError, RunError
 
-from segnet.errors import RunError
+__all__ = [
+    "file_errors",
+    "file_sha256",
+    "gfile",
+    "read_errors",
+    "reason",
+    "size",
+    "write_errors",
+    "write_text",
+]
 
-__all__ = ["reason", "write_errors", "write_text"]
+_HASH_CHUNK_BYTES = 1024 * 1024
+
+
+class _LocalFiles:
+    """What is used of `tf.io.gfile`, for local paths."""
+
+    exists = staticmethod(os.path.exists)
+    isdir = staticmethod(os.path.isdir)
+    listdir = staticmethod(os.listdir)
+    remove = staticmethod(os.remove)
+    rmtree = staticmethod(shutil.rmtree)
+
+    @staticmethod
+    def GFile(name: str, mode: str = "r") -> Any:
+        return open(name, mode, encoding=None if "b" in mode else "utf-8")
+
+    @staticmethod
+    def makedirs(path: str) -> None:
+        os.makedirs(path, exist_ok=True)
+
+    @staticmethod
+    def rename(src: str, dst: str, overwrite: bool = False) -> None:
+        if not overwrite and os.path.exists(dst):
+            raise FileExistsError(dst)
+        os.replace(src, dst)
+
+
+def gfile(path: str | os.PathLike[str]) -> Any:
+    """The functions for a file or folder, named as those of `tf.io.gfile`."""
+    if "://" not in os.fspath(path):
+        return _LocalFiles
+    import tensorflow as tf
+
+    return tf.io.gfile
+
+
+def size(path: str) -> int:
+    """Bytes of a file."""
+    if "://" not in path:
+        return os.path.getsize(path)
+    return gfile(path).stat(path).length
+
+
+def file_errors() -> tuple[type[Exception], ...]:
+    """The exceptions of file functions: those of TensorFlow once it is there.
+
+    Use it as `except file_errors() as error`.
+    """
+    tf = sys.modules.get("tensorflow")
+    return (OSError,) if tf is None else (OSError, tf.errors.OpError)
+
+
+@contextlib.contextmanager
+def read_errors(path: str) -> Iterator[None]:
+    """Turns what goes wrong in reading into one line.
+
+    Raises:
+      DataError: Missing, not readable and the like.
+    """
+    try:
+        yield
+    except file_errors() as error:
+        raise DataError(
+            f"{path}: cannot be read ({reason(error)}); check the path and "
+            "permissions"
+        ) from None
 
 
 @contextlib.contextmanager
@@ -22,7 +106,7 @@ def write_errors(path: str) -> Iterator[None]:
     """
     try:
         yield
-    except (tf.errors.OpError, OSError) as error:
+    except file_errors() as error:
         raise RunError(
             f"{path}: cannot be written ({reason(error)}); check free space "
             "and permissions"
@@ -36,15 +120,28 @@ def write_text(path: str, text: str) -> None:
       RunError: It cannot be written.
     """
     with write_errors(path):
-        with tf.io.gfile.GFile(path + ".tmp", "w") as file:
+        with gfile(path).GFile(path + ".tmp", "w") as file:
             file.write(text)
-        tf.io.gfile.rename(path + ".tmp", path, overwrite=True)
+        gfile(path).rename(path + ".tmp", path, overwrite=True)
 
 
-def reason(error: tf.errors.OpError | OSError) -> str:
+def reason(error: Exception) -> str:
     """What an error says, without the trace that TensorFlow adds."""
-    text = error.message if isinstance(error, tf.errors.OpError) else str(error)
+    text = getattr(error, "message", None) or str(error)
     # Operation names and call traces follow on further lines, names of nodes
     # may come first.
     line = re.sub(r"\{\{[^}]*\}\}\s*", "", text.strip().split("\n")[0])
     return line.rsplit("; ", 1)[-1]
+
+
+def file_sha256(path: str) -> str:
+    """The sha256 of a file in hexadecimal digits.
+
+    Raises:
+      DataError: It cannot be read.
+    """
+    digest = hashlib.sha256()
+    with read_errors(path), gfile(path).GFile(path, "rb") as file:
+        while chunk := file.read(_HASH_CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()

@@ -8,26 +8,25 @@ files are reached through `tf.io.gfile`.
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import os
 import types
-from collections.abc import Iterator
 
 import numpy as np
 import tensorflow as tf
 
 from segnet import constants
 from segnet.errors import DataError
-from segnet.files import reason, write_errors
+from segnet.files import file_sha256, reason, write_errors
 from segnet.manifest import Manifest, Shard, Statistics
 from segnet.parallel import num_parallel_calls, pipeline_options
-from segnet.schema import (
-    decode_record,
-    encode_record,
-    parse_record,
-    read_record,
+from segnet.schema import decode_record, parse_record, read_record
+from segnet.splits import (
+    has_manifest,
+    manifest_path,
+    read_manifest,
+    write_manifest,
 )
+from segnet.tfrecord import encode_record
 
 __all__ = [
     "ExplainDamage",
@@ -46,7 +45,6 @@ __all__ = [
     "write_manifest",
 ]
 
-_HASH_CHUNK_BYTES = 1024 * 1024
 # What a damaged shard can look like to who reads it through tf.data.
 _READING_ERRORS = (
     tf.errors.DataLossError,
@@ -54,71 +52,6 @@ _READING_ERRORS = (
     tf.errors.NotFoundError,
     tf.errors.OutOfRangeError,
 )
-_CONVERT = "python tools/convert_to_tfrecord.py"
-
-
-def manifest_path(data_dir: str | os.PathLike[str], split: str) -> str:
-    """Where the manifest of a split is."""
-    return os.path.join(data_dir, f"{split}.json")
-
-
-def has_manifest(data_dir: str | os.PathLike[str], split: str) -> bool:
-    """Whether a split is there; `read_manifest` tells in what state."""
-    return tf.io.gfile.exists(manifest_path(data_dir, split))
-
-
-def read_manifest(data_dir: str | os.PathLike[str], split: str) -> Manifest:
-    """Reads a split's manifest and checks that its shards are there, whole.
-
-    Shards are checked by size; `verify_split` reads them.
-
-    Raises:
-      DataError: Manifest missing, malformed or of another schema version;
-        shard missing or of another size than the manifest says.
-    """
-    path = manifest_path(data_dir, split)
-    if not has_manifest(data_dir, split):
-        found = _splits(data_dir)
-        there = f"splits there: {', '.join(found)}" if found else "no splits"
-        raise DataError(
-            f"{path}: no such manifest ({there}); make it with {_CONVERT} "
-            f"--images_dir=... --annotations_dir=... --output_dir={data_dir} "
-            f"--split={split} --num_classes=..."
-        )
-    with _read_errors(path), tf.io.gfile.GFile(path, "rb") as file:
-        text = file.read().decode("utf-8", errors="replace")
-    manifest = Manifest.from_json(text, path)
-    if manifest.split != split:
-        raise DataError(
-            f"{path}: is the manifest of split '{manifest.split}'; give it "
-            "its own name back"
-        )
-    for shard, file_path in zip(
-        manifest.shards, manifest.paths(data_dir), strict=True
-    ):
-        _check_size(file_path, shard)
-    return manifest
-
-
-def write_manifest(
-    data_dir: str | os.PathLike[str], manifest: Manifest
-) -> None:
-    """Writes a split's manifest aside, then renames it into place.
-
-    Raises:
-      RunError: It cannot be written.
-    """
-    path = manifest_path(data_dir, manifest.split)
-    aside = os.path.join(data_dir, f".{manifest.split}.json.tmp")
-    with write_errors(path):
-        try:
-            with tf.io.gfile.GFile(aside, "w") as file:
-                file.write(manifest.to_json())
-            tf.io.gfile.rename(aside, path, overwrite=True)
-        except BaseException:
-            if tf.io.gfile.exists(aside):
-                tf.io.gfile.remove(aside)
-            raise
 
 
 def verify_split(data_dir: str | os.PathLike[str], split: str) -> Manifest:
@@ -185,49 +118,6 @@ class ExplainDamage:
         """
         if isinstance(error, _READING_ERRORS):
             verify_split(self._data_dir, self._split)
-
-
-def file_sha256(path: str) -> str:
-    """The sha256 of a file in hexadecimal digits.
-
-    Raises:
-      DataError: It cannot be read.
-    """
-    digest = hashlib.sha256()
-    with _read_errors(path), tf.io.gfile.GFile(path, "rb") as file:
-        while chunk := file.read(_HASH_CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
-@contextlib.contextmanager
-def _read_errors(path: str) -> Iterator[None]:
-    try:
-        yield
-    except (tf.errors.OpError, OSError) as error:
-        raise DataError(
-            f"{path}: cannot be read ({reason(error)}); check the path and "
-            "permissions"
-        ) from None
-
-
-def _splits(data_dir: str | os.PathLike[str]) -> list[str]:
-    paths = tf.io.gfile.glob(os.path.join(data_dir, "*.json"))
-    return sorted(os.path.basename(path)[: -len(".json")] for path in paths)
-
-
-def _check_size(path: str, shard: Shard) -> None:
-    remedy = "copy it again or convert the split again with --overwrite"
-    try:
-        size = tf.io.gfile.stat(path).length
-    except tf.errors.NotFoundError:
-        raise DataError(f"{path}: shard is missing; {remedy}") from None
-    if size != shard.bytes:
-        kind = "truncated" if size < shard.bytes else "not the one written"
-        raise DataError(
-            f"{path}: shard is {kind} ({size:,} bytes, the manifest says "
-            f"{shard.bytes:,}); {remedy}"
-        )
 
 
 def _read_all(manifest: Manifest, paths: list[str]) -> Statistics:

@@ -1,8 +1,9 @@
-"""The record: how one image with its labels is stored, encoded and read.
+"""The record: how one image with its labels is read.
 
 A record is a `tf.train.Example` with the keys that DeepLab, deeplab2 and the
-TensorFlow Model Garden share, so their readers take it unchanged.
-`segnet.records`, which everything else uses, passes these names on.
+TensorFlow Model Garden share, so their readers take it unchanged; it is
+written by `segnet.tfrecord`. `segnet.records`, which everything else uses,
+passes these names on.
 """
 
 from __future__ import annotations
@@ -13,9 +14,8 @@ import tensorflow as tf
 
 from segnet import constants
 
-__all__ = ["decode_record", "encode_record", "parse_record", "read_record"]
+__all__ = ["decode_record", "parse_record", "read_record"]
 
-_FORMATS = ("jpeg", "png")
 # By which the JPEG format lets images be decoded smaller.
 _RATIOS = (1, 2, 4, 8)
 _BYTES_KEYS = (
@@ -29,53 +29,6 @@ _BYTES_KEYS = (
 _INT_KEYS = (constants.HEIGHT, constants.WIDTH, constants.CHANNELS)
 # One record is 50 to 500 kB: a larger buffer would read its neighbours too.
 _READ_BUFFER_BYTES = 64 * 1024
-
-
-def encode_record(
-    *,
-    image: bytes,
-    image_format: str,
-    label: bytes,
-    height: int,
-    width: int,
-    filename: bytes,
-    source_id: bytes,
-) -> bytes:
-    """Serializes one image with its labels; equal input gives equal bytes.
-
-    Args:
-      image: JPEG or 8-bit RGB PNG contents.
-      image_format: "jpeg" or "png".
-      label: Contents of a single-channel 8-bit greyscale PNG of class ids.
-      height: Of image and label, in pixels.
-      width: Of image and label, in pixels.
-      filename: Name of the image file.
-      source_id: What names the record: the stem of the file.
-
-    Raises:
-      ValueError: `image_format` is neither.
-    """
-    if image_format not in _FORMATS:
-        raise ValueError(f"image_format is {image_format!r}, not {_FORMATS}")
-    values = {
-        constants.IMAGE: image,
-        constants.FORMAT: image_format.encode(),
-        constants.FILENAME: filename,
-        constants.SOURCE_ID: source_id,
-        constants.LABEL: label,
-        constants.LABEL_FORMAT: b"png",
-        constants.HEIGHT: height,
-        constants.WIDTH: width,
-        constants.CHANNELS: 3,
-    }
-    example = tf.train.Example()
-    for key, value in values.items():
-        feature = example.features.feature[key]
-        if isinstance(value, bytes):
-            feature.bytes_list.value.append(value)
-        else:
-            feature.int64_list.value.append(value)
-    return example.SerializeToString(deterministic=True)
 
 
 def parse_record(serialized: tf.Tensor) -> dict[str, tf.Tensor]:

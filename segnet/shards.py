@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import hashlib
+import itertools
 import os
 import re
 import types
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import tensorflow as tf
-
-from segnet import records
+from segnet import splits, tfrecord
 from segnet.constants import IGNORE_LABEL, SHARD_TEMPLATE
 from segnet.errors import DataError, RunError
+from segnet.files import file_errors, gfile, size, write_errors
 from segnet.manifest import Manifest, Shard
 
 __all__ = ["SplitWriter", "default_num_shards"]
 
-# A frame of TFRecord: length (8 bytes), its checksum (4), data, checksum (4).
-_FRAME_BYTES = 16
 _MB = 1024 * 1024
+
+
+@dataclasses.dataclass
+class _ShardFile:
+    """A shard as far as it is written: where, and what its manifest says."""
+
+    path: str
+    offsets: list[int] = dataclasses.field(default_factory=list)
+    size: int = 0
+    digest: Any = dataclasses.field(default_factory=hashlib.sha256)
 
 
 def default_num_shards(total_bytes: int, num_records: int) -> int:
@@ -68,15 +78,16 @@ class SplitWriter:
         self._num_shards = num_shards
         self._num_records = num_records
         self._aside = os.path.join(output_dir, f".{split}.tmp")
-        self._writer: tf.io.TFRecordWriter | None = None
-        self._files: list[tuple[str, list[int], int]] = []
+        self._file: Any = None
+        self._gfile = gfile(output_dir)
+        self._shard_files: list[_ShardFile] = []
         self._records = 0
-        with records.write_errors(output_dir):
+        with write_errors(output_dir):
             self._check_output(overwrite)
-            self._made_folder = not tf.io.gfile.exists(output_dir)
-            if tf.io.gfile.exists(self._aside):
-                tf.io.gfile.rmtree(self._aside)
-            tf.io.gfile.makedirs(self._aside)
+            self._made_folder = not self._gfile.exists(output_dir)
+            if self._gfile.exists(self._aside):
+                self._gfile.rmtree(self._aside)
+            self._gfile.makedirs(self._aside)
 
     def __enter__(self) -> SplitWriter:
         """Gives the writer."""
@@ -90,12 +101,12 @@ class SplitWriter:
     ) -> None:
         """Removes what was not committed."""
         # If the disk is full, closing fails; the file goes all the same.
-        with contextlib.suppress(tf.errors.OpError):
+        with contextlib.suppress(*file_errors()):
             self._close()
-        if tf.io.gfile.exists(self._aside):
-            tf.io.gfile.rmtree(self._aside)
-        if self._made_folder and not tf.io.gfile.listdir(self._output_dir):
-            tf.io.gfile.rmtree(self._output_dir)
+        if self._gfile.exists(self._aside):
+            self._gfile.rmtree(self._aside)
+        if self._made_folder and not self._gfile.listdir(self._output_dir):
+            self._gfile.rmtree(self._output_dir)
 
     def write(self, serialized: bytes) -> None:
         """Adds a record.
@@ -103,19 +114,8 @@ class SplitWriter:
         Raises:
           RunError: It cannot be written.
         """
-        count = min(self._num_shards, self._num_records)
-        with records.write_errors(self._output_dir):
-            if self._records >= len(self._files) * self._num_records // count:
-                self._close()
-                path = os.path.join(self._aside, f"{len(self._files):05d}")
-                self._writer = tf.io.TFRecordWriter(path)
-                self._files.append((path, [], 0))
-            path, offsets, size = self._files[-1]
-            self._writer.write(serialized)
-            offsets.append(size)
-            size += len(serialized) + _FRAME_BYTES
-            self._files[-1] = (path, offsets, size)
-            self._records += 1
+        with write_errors(self._output_dir):
+            self._append(tfrecord.frame(serialized))
 
     def commit(
         self,
@@ -134,7 +134,7 @@ class SplitWriter:
         Raises:
           RunError: The files cannot be written or renamed.
         """
-        with records.write_errors(self._output_dir):
+        with write_errors(self._output_dir):
             self._close()
             if self._records < self._num_records:
                 self._spread()
@@ -143,19 +143,19 @@ class SplitWriter:
             num_classes=len(class_names),
             class_names=tuple(class_names),
             ignore_label=IGNORE_LABEL,
-            shards=tuple(map(self._shard, range(len(self._files)))),
+            shards=tuple(map(self._shard, range(len(self._shard_files)))),
             skipped=tuple(skipped),
             **statistics,
         )
-        with records.write_errors(self._output_dir):
+        with write_errors(self._output_dir):
             self._rename(manifest)
         return manifest
 
     def _check_output(self, overwrite: bool) -> None:
-        path = records.manifest_path(self._output_dir, self._split)
+        path = splits.manifest_path(self._output_dir, self._split)
         if overwrite:
             return
-        if tf.io.gfile.exists(path):
+        if self._gfile.exists(path):
             raise DataError(
                 f"{path}: is already there; give --overwrite to replace the "
                 "split, or another --output_dir or --split"
@@ -169,48 +169,72 @@ class SplitWriter:
 
     def _shards_there(self) -> list[str]:
         pattern = re.escape(self._split) + r"-\d{5,}-of-\d{5,}\.tfrecord"
-        if not tf.io.gfile.isdir(self._output_dir):
+        if not self._gfile.isdir(self._output_dir):
             return []
-        names = tf.io.gfile.listdir(self._output_dir)
+        names = self._gfile.listdir(self._output_dir)
         return sorted(name for name in names if re.fullmatch(pattern, name))
 
+    def _append(self, frame: bytes) -> None:
+        count = min(self._num_shards, self._num_records)
+        shards = self._shard_files
+        if self._records >= len(shards) * self._num_records // count:
+            self._close()
+            path = os.path.join(self._aside, f"{len(shards):05d}")
+            self._file = self._gfile.GFile(path, "wb")
+            shards.append(_ShardFile(path))
+        self._file.write(frame)
+        shard = shards[-1]
+        shard.offsets.append(shard.size)
+        shard.size += len(frame)
+        shard.digest.update(frame)
+        self._records += 1
+
     def _close(self) -> None:
-        writer, self._writer = self._writer, None
-        if writer is not None:
-            writer.close()
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
 
     def _spread(self) -> None:
         """Evens the shards out when fewer records came than were foreseen."""
-        old = [path for path, _, _ in self._files]
+        old, self._shard_files = self._shard_files, []
         self._aside = os.path.join(self._aside, "even")
-        tf.io.gfile.makedirs(self._aside)
-        self._num_records, self._records, self._files = self._records, 0, []
-        for serialized in tf.data.TFRecordDataset(old).as_numpy_iterator():
-            self.write(serialized)
+        self._gfile.makedirs(self._aside)
+        self._num_records, self._records = self._records, 0
+        for shard in old:
+            with self._gfile.GFile(shard.path, "rb") as file:
+                for first, end in itertools.pairwise(
+                    [*shard.offsets, shard.size]
+                ):
+                    self._append(file.read(end - first))
         self._close()
         self._aside = os.path.dirname(self._aside)
 
     def _shard(self, index: int) -> Shard:
-        path, offsets, size = self._files[index]
+        file = self._shard_files[index]
         name = SHARD_TEMPLATE.format(
-            split=self._split, index=index, count=len(self._files)
+            split=self._split, index=index, count=len(self._shard_files)
         )
-        if tf.io.gfile.stat(path).length != size:
+        if size(file.path) != file.size:
             raise RunError(
-                f"{path}: was not written completely; check free space"
+                f"{file.path}: was not written completely; check free space"
             )
-        digest = records.file_sha256(path)
-        return Shard(name, len(offsets), size, digest, tuple(offsets))
+        return Shard(
+            name,
+            records=len(file.offsets),
+            bytes=file.size,
+            sha256=file.digest.hexdigest(),
+            offsets=tuple(file.offsets),
+        )
 
     def _rename(self, manifest: Manifest) -> None:
         """Puts the files in place so that no mixture is ever accepted."""
-        old_manifest = records.manifest_path(self._output_dir, self._split)
-        if tf.io.gfile.exists(old_manifest):
-            tf.io.gfile.remove(old_manifest)
+        old_manifest = splits.manifest_path(self._output_dir, self._split)
+        if self._gfile.exists(old_manifest):
+            self._gfile.remove(old_manifest)
         old_shards = set(self._shards_there())
         paths = manifest.paths(self._output_dir)
-        for (aside, _, _), path in zip(self._files, paths, strict=True):
-            tf.io.gfile.rename(aside, path, overwrite=True)
-        records.write_manifest(self._output_dir, manifest)
+        for shard, path in zip(self._shard_files, paths, strict=True):
+            self._gfile.rename(shard.path, path, overwrite=True)
+        splits.write_manifest(self._output_dir, manifest)
         for name in old_shards - {shard.file for shard in manifest.shards}:
-            tf.io.gfile.remove(os.path.join(self._output_dir, name))
+            self._gfile.remove(os.path.join(self._output_dir, name))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -14,6 +15,10 @@ from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
 CLASS_NAMES = ("ground", "wall", "disc")
+
+# Shells start background jobs with SIGINT ignored, and so would be the programs
+# that the tests start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def draw_pair(rng: np.random.Generator, height: int, width: int):

@@ -4,7 +4,6 @@ import hashlib
 import io
 import json
 import re
-import subprocess
 import sys
 
 import numpy as np
@@ -255,24 +254,6 @@ def test_other_files_are_mentioned(root, capsys):
     run(root)
     output = capsys.readouterr().out
     assert "ignored 2 other files: Thumbs.db, notes.txt\n" in output
-
-
-def test_help_is_readable_and_imports_no_tensorflow(capsys):
-    assert convert.main(["tool", "--help"]) == 0
-    output = capsys.readouterr().out
-    assert "--void_labels=..." in output
-    assert "python tools/convert_to_tfrecord.py --images_dir" in output
-    assert max(map(len, output.splitlines())) <= 80
-    code = (
-        "import sys; from tools import convert_to_tfrecord as tool; "
-        "tool.main(['tool', '-h']); sys.exit('tensorflow' in sys.modules)"
-    )
-    subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=files.ROOT,
-        check=True,
-        stdout=subprocess.DEVNULL,
-    )
 
 
 def test_bar_on_a_terminal(root, capsys, monkeypatch):

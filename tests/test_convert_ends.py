@@ -14,7 +14,7 @@ import picture_files as files
 import pytest
 import tensorflow as tf
 
-from segnet import conversion, records
+from segnet import conversion, tfrecord
 from tools import convert_to_tfrecord as convert
 
 
@@ -109,12 +109,9 @@ def test_run_that_fails_midway_leaves_nothing(
         raise error
 
     if step == "write":
-        monkeypatch.setattr(records, "encode_record", stop)
-        if status == 1:
-            monkeypatch.undo()
-            monkeypatch.setattr(tf.io, "TFRecordWriter", stop)
+        monkeypatch.setattr(tfrecord, "frame", stop)
     else:
-        monkeypatch.setattr(tf.io.gfile, "rename", stop)
+        monkeypatch.setattr(os, "replace", stop)
     (line,) = fail(capsys, files.flags(root), status)
     assert word in line
     assert not (root / "out").exists()
@@ -129,7 +126,7 @@ def test_interrupted_overwrite_keeps_the_old_split(root, capsys, monkeypatch):
     def stop(**kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(records, "encode_record", stop)
+    monkeypatch.setattr(tfrecord, "encode_record", stop)
     fail(capsys, files.flags(root, "--overwrite"), 130)
     after = {p.name: p.read_bytes() for p in (root / "out").iterdir()}
     assert after == before

@@ -25,8 +25,8 @@ ROWS = (
     {"config_file"},
     {"schedule"},
     # 1: one subject each; first the parts of an owner that is split.
-    {"png", "schema"},
-    {"adam", "averages", "files", "parallel", "picture_files", "resizing"},
+    {"files", "png", "schema", "tfrecord"},
+    {"adam", "averages", "parallel", "picture_files", "resizing", "splits"},
     {
         "augment", "boundary", "checkpoint", "class_weights", "convert_flags",
         "distributed", "flags", "images", "inference", "losses", "metrics",

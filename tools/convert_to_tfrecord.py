@@ -12,18 +12,24 @@ import pathlib
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 # The tool is started by its path, from any folder. Worker processes import
 # this file too, so nothing heavy may be imported here.
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from segnet import conversion, convert_flags, pairs, signals
+from segnet import (
+    conversion,
+    convert_flags,
+    pairs,
+    shards,
+    signals,
+    splits,
+    tfrecord,
+)
 from segnet.convert_flags import Settings
 from segnet.errors import DataError, UserError
-
-if TYPE_CHECKING:
-    from segnet.manifest import Manifest
+from segnet.manifest import Manifest, Statistics
 
 __all__ = ["convert", "main", "verify"]
 
@@ -75,9 +81,6 @@ def convert(settings: Settings) -> Manifest:
     """
     started = time.monotonic()
     folders = _find(settings)
-    # TensorFlow takes seconds to import: not before the folders are known.
-    from segnet import shards
-
     total_bytes = sum(pair.image.stat().st_size for pair in folders.pairs)
     num_records = len(folders.pairs)
     with shards.SplitWriter(
@@ -115,13 +118,14 @@ def verify(settings: Settings) -> None:
         print(f"{num_pairs} pairs are good")
     if not settings.output_dir:
         return
-    from segnet import records
-
-    path = records.manifest_path(settings.output_dir, settings.split)
-    there = records.has_manifest(settings.output_dir, settings.split)
+    path = splits.manifest_path(settings.output_dir, settings.split)
+    there = splits.has_manifest(settings.output_dir, settings.split)
     if num_pairs is not None and not there:
         print(f"{path} is not there yet, no records to check")
         return
+    # TensorFlow, which takes seconds to import, decodes what is there.
+    from segnet import records
+
     manifest = records.verify_split(settings.output_dir, settings.split)
     if num_pairs not in (None, manifest.num_records):
         raise DataError(
@@ -148,11 +152,11 @@ def _find(settings: Settings) -> pairs.Folders:
 
 
 def _process(
-    settings: Settings, folders: pairs.Folders, writer: Any
-) -> tuple[Any, list[pairs.Problem]]:
+    settings: Settings,
+    folders: pairs.Folders,
+    writer: shards.SplitWriter | None,
+) -> tuple[Statistics, list[pairs.Problem]]:
     """Converts all pairs; writes as long as the output can be of use."""
-    from segnet.manifest import Statistics
-
     problems = list(folders.problems)
     statistics = Statistics(settings.num_classes)
     rules = conversion.Rules(
@@ -180,9 +184,7 @@ def _process(
 
 
 def _encode(result: conversion.Converted) -> bytes:
-    from segnet import records
-
-    return records.encode_record(
+    return tfrecord.encode_record(
         image=result.image.data,
         image_format=result.image.format,
         label=result.label,
@@ -242,8 +244,6 @@ def _progress(results: Iterable[Any], total: int) -> Iterator[Any]:
 
 
 def _summarise(settings: Settings, manifest: Manifest, seconds: float) -> None:
-    from segnet import records
-
     size = sum(shard.bytes for shard in manifest.shards) / 1e6
     labelled = sum(manifest.pixel_counts)
     total = max(labelled + manifest.ignored_pixels, 1)
@@ -267,7 +267,7 @@ def _summarise(settings: Settings, manifest: Manifest, seconds: float) -> None:
     missing = [
         split
         for split in ("train", "val")
-        if not records.has_manifest(settings.output_dir, split)
+        if not splits.has_manifest(settings.output_dir, split)
     ]
     if missing:
         print(f"next: convert the other split with --split={missing[0]}")

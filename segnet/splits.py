@@ -1,0 +1,106 @@
+"""The files of a split: its manifest, found, read and written.
+
+No TensorFlow for local files: the converter does without.
+"""
+
+from __future__ import annotations
+
+import os
+
+from segnet.errors import DataError
+from segnet.files import gfile, read_errors, size, write_errors
+from segnet.manifest import Manifest, Shard
+
+__all__ = ["has_manifest", "manifest_path", "read_manifest", "write_manifest"]
+
+_CONVERT = "python tools/convert_to_tfrecord.py"
+
+
+def manifest_path(data_dir: str | os.PathLike[str], split: str) -> str:
+    """Where the manifest of a split is."""
+    return os.path.join(data_dir, f"{split}.json")
+
+
+def has_manifest(data_dir: str | os.PathLike[str], split: str) -> bool:
+    """Whether a split is there; `read_manifest` tells in what state."""
+    return gfile(data_dir).exists(manifest_path(data_dir, split))
+
+
+def read_manifest(data_dir: str | os.PathLike[str], split: str) -> Manifest:
+    """Reads a split's manifest and checks that its shards are there, whole.
+
+    Shards are checked by size; `verify_split` reads them.
+
+    Raises:
+      DataError: Manifest missing, malformed or of another schema version;
+        shard missing or of another size than the manifest says.
+    """
+    path = manifest_path(data_dir, split)
+    if not has_manifest(data_dir, split):
+        found = _splits(data_dir)
+        there = f"splits there: {', '.join(found)}" if found else "no splits"
+        raise DataError(
+            f"{path}: no such manifest ({there}); make it with {_CONVERT} "
+            f"--images_dir=... --annotations_dir=... --output_dir={data_dir} "
+            f"--split={split} --num_classes=..."
+        )
+    with read_errors(path), gfile(path).GFile(path, "rb") as file:
+        text = file.read().decode("utf-8", errors="replace")
+    manifest = Manifest.from_json(text, path)
+    if manifest.split != split:
+        raise DataError(
+            f"{path}: is the manifest of split '{manifest.split}'; give it "
+            "its own name back"
+        )
+    for shard, file_path in zip(
+        manifest.shards, manifest.paths(data_dir), strict=True
+    ):
+        _check_size(file_path, shard)
+    return manifest
+
+
+def write_manifest(
+    data_dir: str | os.PathLike[str], manifest: Manifest
+) -> None:
+    """Writes a split's manifest aside, then renames it into place.
+
+    Raises:
+      RunError: It cannot be written.
+    """
+    path = manifest_path(data_dir, manifest.split)
+    aside = os.path.join(data_dir, f".{manifest.split}.json.tmp")
+    with write_errors(path):
+        try:
+            with gfile(aside).GFile(aside, "w") as file:
+                file.write(manifest.to_json())
+            gfile(aside).rename(aside, path, overwrite=True)
+        except BaseException:
+            if gfile(aside).exists(aside):
+                gfile(aside).remove(aside)
+            raise
+
+
+def _splits(data_dir: str | os.PathLike[str]) -> list[str]:
+    """Names of the splits in a folder that may not be there."""
+    if not gfile(data_dir).isdir(data_dir):
+        return []
+    names = sorted(gfile(data_dir).listdir(data_dir))
+    return [
+        name.removesuffix(".json")
+        for name in names
+        if name.endswith(".json") and not name.startswith(".")
+    ]
+
+
+def _check_size(path: str, shard: Shard) -> None:
+    remedy = "copy it again or convert the split again with --overwrite"
+    if not gfile(path).exists(path):
+        raise DataError(f"{path}: shard is missing; {remedy}")
+    with read_errors(path):
+        there = size(path)
+    if there != shard.bytes:
+        kind = "truncated" if there < shard.bytes else "not the one written"
+        raise DataError(
+            f"{path}: shard is {kind} ({there:,} bytes, the manifest says "
+            f"{shard.bytes:,}); {remedy}"
+        )

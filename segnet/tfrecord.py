@@ -1,0 +1,114 @@
+"""Records as bytes: the `tf.train.Example` and the TFRecord frame around it.
+
+Both formats are written here without TensorFlow, which takes seconds to import
+and which the converter needs for nothing else. Reading is TensorFlow's part,
+see `segnet.schema`.
+"""
+
+from __future__ import annotations
+
+import struct
+
+import google_crc32c
+
+from segnet import constants
+
+__all__ = ["FRAME_BYTES", "encode_record", "frame"]
+
+# A frame: length (8 bytes), its checksum (4), data, checksum (4).
+FRAME_BYTES = 16
+_FORMATS = ("jpeg", "png")
+# Field numbers of the messages, all of the wire type "length-delimited":
+# Example.features; Features.feature, a map whose entries have key and value;
+# Feature.bytes_list, Feature.int64_list; BytesList.value, Int64List.value.
+_FEATURES = _FEATURE = _KEY = _BYTES_LIST = _VALUES = 1
+_VALUE = 2
+_INT64_LIST = 3
+
+
+def encode_record(
+    *,
+    image: bytes,
+    image_format: str,
+    label: bytes,
+    height: int,
+    width: int,
+    filename: bytes,
+    source_id: bytes,
+) -> bytes:
+    """Serializes one image with its labels; equal input gives equal bytes.
+
+    Args:
+      image: JPEG or 8-bit RGB PNG contents.
+      image_format: "jpeg" or "png".
+      label: Contents of a single-channel 8-bit greyscale PNG of class ids.
+      height: Of image and label, in pixels.
+      width: Of image and label, in pixels.
+      filename: Name of the image file.
+      source_id: What names the record: the stem of the file.
+
+    Returns:
+      What `tf.train.Example.SerializeToString(deterministic=True)` gives:
+      the features in the order of their keys.
+
+    Raises:
+      ValueError: `image_format` is neither.
+    """
+    if image_format not in _FORMATS:
+        raise ValueError(f"image_format is {image_format!r}, not {_FORMATS}")
+    values = {
+        constants.IMAGE: image,
+        constants.FORMAT: image_format.encode(),
+        constants.FILENAME: filename,
+        constants.SOURCE_ID: source_id,
+        constants.LABEL: label,
+        constants.LABEL_FORMAT: b"png",
+        constants.HEIGHT: height,
+        constants.WIDTH: width,
+        constants.CHANNELS: 3,
+    }
+    entries = (
+        _field(
+            _FEATURE,
+            _field(_KEY, key.encode()),
+            _field(_VALUE, _feature(values[key])),
+        )
+        for key in sorted(values)
+    )
+    return _field(_FEATURES, *entries)
+
+
+def frame(data: bytes) -> bytes:
+    """Puts length and checksums around a record, as TFRecord files have it."""
+    length = struct.pack("<Q", len(data))
+    return b"".join((length, _checksum(length), data, _checksum(data)))
+
+
+def _checksum(data: bytes) -> bytes:
+    """CRC-32C, rotated and shifted: the format's "masked" checksum."""
+    value = google_crc32c.value(data)
+    value = ((value >> 15 | value << 17) + 0xA282EAD8) & 0xFFFFFFFF
+    return struct.pack("<I", value)
+
+
+def _feature(value: bytes | int) -> bytes:
+    """A feature of one value."""
+    if isinstance(value, bytes):
+        return _field(_BYTES_LIST, _field(_VALUES, value))
+    return _field(_INT64_LIST, _field(_VALUES, _varint(value)))
+
+
+def _field(number: int, *parts: bytes) -> bytes:
+    """A length-delimited field of a protocol buffer."""
+    tag = number << 3 | 2
+    return b"".join((bytes([tag]), _varint(sum(map(len, parts))), *parts))
+
+
+def _varint(value: int) -> bytes:
+    """A number that is not negative, seven bits a byte, the lowest first."""
+    encoded = bytearray()
+    while value > 0x7F:
+        encoded.append(value & 0x7F | 0x80)
+        value >>= 7
+    encoded.append(value)
+    return bytes(encoded)
