@@ -59,7 +59,6 @@ def create_conversion(
         "--split=train",
         f"--num_classes={num_classes}",
         f"--void_labels={void_labels}",
-        "--overwrite",
     ]
 
     def work() -> int:
@@ -67,24 +66,27 @@ def create_conversion(
         manifest = json.loads((folder / "records" / "train.json").read_text())
         if manifest["num_records"] != count:
             raise RuntimeError(f"{manifest['num_records']} records of {count}")
-        shutil.rmtree(folder / "records")
         return count
 
+    work.prepare = lambda: shutil.rmtree(folder / "records", ignore_errors=True)
     return work
 
 
-def create_decoding(*, images_dir: str, annotations_dir: str) -> Work:
+def create_decoding(
+    *, images_dir: str, annotations_dir: str, repeats: int = 1
+) -> Work:
     """Prepares the decoding of all files with Pillow, on all cores.
 
     Args:
       images_dir: Folder of images.
       annotations_dir: Folder of annotations.
+      repeats: How often each file is decoded.
 
     Returns:
-      Work that decodes each file once and gives the number of images.
+      Work that decodes all of it once and gives the number of images.
     """
-    images = sorted(Path(images_dir).iterdir())
-    paths = [*images, *sorted(Path(annotations_dir).iterdir())]
+    images = sorted(Path(images_dir).iterdir()) * repeats
+    paths = [*images, *sorted(Path(annotations_dir).iterdir()) * repeats]
     tasks = [
         paths[start : start + _FILES_A_TASK]
         for start in range(0, len(paths), _FILES_A_TASK)

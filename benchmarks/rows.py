@@ -208,7 +208,7 @@ def _converter_group(scale: Scale, data: Dataset) -> Group:
             "convert more": Contender(
                 "convert", ours | {"repeats": scale.repeats}
             ),
-            "decode": Contender("decode", folders),
+            "decode": Contender("decode", folders | {"repeats": scale.repeats}),
         },
         (
             Row(

@@ -40,6 +40,7 @@ __all__ = [
     "list_images",
     "load_annotation",
     "load_image",
+    "read_annotation",
     "read_image",
 ]
 
@@ -59,6 +60,7 @@ class EncodedImage:
       width: Pixels, after any rotation and resizing.
       source_height: Pixels, after any rotation, before any resizing.
       source_width: Likewise.
+      kept: Whether `data` is the contents of the file as it was.
     """
 
     data: bytes
@@ -67,6 +69,7 @@ class EncodedImage:
     width: int
     source_height: int
     source_width: int
+    kept: bool
 
 
 def list_images(
@@ -88,14 +91,17 @@ def list_images(
     if not root.is_dir():
         raise DataError(f"{root}: no such folder; check the path")
     try:
-        files = [path for path in root.iterdir() if path.is_file()]
+        # `scandir` knows without another call what is a file.
+        with os.scandir(root) as entries:
+            names = sorted(entry.name for entry in entries if entry.is_file())
     except OSError as error:
         raise DataError(f"{root}: cannot be listed: {error.strerror}") from None
-    return sorted(
-        path
-        for path in files
-        if path.suffix.lower() in suffixes and not path.name.startswith(".")
-    )
+    return [
+        root / name
+        for name in names
+        if pathlib.PurePath(name).suffix.lower() in suffixes
+        and not name.startswith(".")
+    ]
 
 
 def load_image(path: str | os.PathLike[str]) -> np.ndarray:
@@ -143,12 +149,12 @@ def read_image(
             # compare the two), without the arithmetic that cannot fail.
             image.draft("L", (max(width // 8, 1), max(height // 8, 1)))
         decode_pixels(image, path)
-        return EncodedImage(data, kind, height, width, height, width)
+        return EncodedImage(data, kind, height, width, height, width, True)
     image = _rgb(decode_pixels(image, path), bit_depth_of(data))
     if size != (height, width):
         image = image.resize(size[::-1], Image.Resampling.BILINEAR)
     encoded = encode_image_png(np.asarray(image))
-    return EncodedImage(encoded, "png", *size, height, width)
+    return EncodedImage(encoded, "png", *size, height, width, False)
 
 
 def load_annotation(
@@ -177,16 +183,30 @@ def load_annotation(
       DataError: The file is damaged or of a kind refused above.
       ValueError: `mode` is neither.
     """
+    return np.asarray(read_annotation(path, mode))
+
+
+def read_annotation(
+    path: str | os.PathLike[str], mode: str = "blue"
+) -> Image.Image:
+    """As `load_annotation`, but gives a grey image of Pillow.
+
+    Raises:
+      DataError: As `load_annotation`.
+      ValueError: `mode` is neither.
+    """
     if mode not in ANNOTATION_MODES:
         raise ValueError(f"mode is {mode!r}, not one of {ANNOTATION_MODES}")
     image, data = open_image(path)
     _check_annotation(path, image, bit_depth_of(data), mode)
     image = decode_pixels(image, path)
     if image.mode in ("RGB", "RGBA"):
-        image = image.getchannel("B")
-    elif image.mode == "LA":
-        image = image.getchannel("L")
-    return np.asarray(image)
+        return image.getchannel("B")
+    if image.mode == "LA":
+        return image.getchannel("L")
+    if image.mode == "P":
+        return Image.frombytes("L", image.size, image.tobytes())
+    return image
 
 
 def encode_label(label: np.ndarray) -> bytes:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import os
-import pathlib
 import struct
 import warnings
 import zlib
@@ -46,7 +45,8 @@ def open_image(path: str | os.PathLike[str]) -> tuple[Image.Image, bytes]:
       DataError: Empty, not a picture, damaged or far too large.
     """
     try:
-        data = pathlib.Path(path).read_bytes()
+        with open(path, "rb", buffering=0) as file:
+            data = file.read()
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from None
     if not data:

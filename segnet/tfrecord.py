@@ -7,6 +7,7 @@ see `segnet.schema`.
 
 from __future__ import annotations
 
+import itertools
 import struct
 
 import google_crc32c
@@ -70,12 +71,12 @@ def encode_record(
     entries = (
         _field(
             _FEATURE,
-            _field(_KEY, key.encode()),
-            _field(_VALUE, _feature(values[key])),
+            _field(_KEY, [key.encode()])
+            + _field(_VALUE, _feature(values[key])),
         )
         for key in sorted(values)
     )
-    return _field(_FEATURES, *entries)
+    return b"".join(_field(_FEATURES, list(itertools.chain(*entries))))
 
 
 def frame(data: bytes) -> bytes:
@@ -91,17 +92,20 @@ def _checksum(data: bytes) -> bytes:
     return struct.pack("<I", value)
 
 
-def _feature(value: bytes | int) -> bytes:
+def _feature(value: bytes | int) -> list[bytes]:
     """A feature of one value."""
     if isinstance(value, bytes):
-        return _field(_BYTES_LIST, _field(_VALUES, value))
-    return _field(_INT64_LIST, _field(_VALUES, _varint(value)))
+        return _field(_BYTES_LIST, _field(_VALUES, [value]))
+    return _field(_INT64_LIST, _field(_VALUES, [_varint(value)]))
 
 
-def _field(number: int, *parts: bytes) -> bytes:
-    """A length-delimited field of a protocol buffer."""
+def _field(number: int, parts: list[bytes]) -> list[bytes]:
+    """A length-delimited field of a protocol buffer, in parts.
+
+    Parts, because an image that is joined at each level is copied each time.
+    """
     tag = number << 3 | 2
-    return b"".join((bytes([tag]), _varint(sum(map(len, parts))), *parts))
+    return [bytes([tag]) + _varint(sum(map(len, parts))), *parts]
 
 
 def _varint(value: int) -> bytes:

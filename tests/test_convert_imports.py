@@ -9,7 +9,7 @@ import picture_files as files
 import pytest
 import tensorflow as tf
 
-from segnet import records
+from segnet import conversion, pairs, records
 from tools import convert_to_tfrecord as convert
 
 
@@ -25,11 +25,30 @@ def test_conversion_imports_no_tensorflow(root):
         "sys.exit(status or 'tensorflow' in sys.modules)"
     )
     subprocess.run(
-        [sys.executable, "-c", code, *files.flags(root)[1:]],
+        [sys.executable, "-c", code, *files.flags(root, "--num_workers=2")[1:]],
         cwd=files.ROOT,
         check=True,
     )
-    assert records.verify_split(root / "out", "train").num_records == 5
+    # Forked workers there, none here.
+    manifest = records.verify_split(root / "out", "train")
+    assert convert.main(files.flags(root, "--overwrite")) == 0
+    assert records.verify_split(root / "out", "train") == manifest
+
+
+def test_a_file_that_changes_meanwhile_is_a_problem(root):
+    name = "kept.png"
+    path = root / "images" / name
+    path.write_bytes(files.saved(files.picture(0), "PNG"))
+    pair = pairs.Pair(path, root / "annotations" / "f00.png")
+    rules = conversion.Rules(num_classes=3)
+    (result,), (checksum,) = conversion._convert_lot([pair], rules)
+    again = conversion._read_again(pair, result, checksum)
+    assert again.image.data == path.read_bytes()
+    path.write_bytes(files.saved(files.picture(1), "PNG"))
+    (problem,) = conversion._read_again(pair, result, checksum)
+    assert f"{path}: was changed while it was converted" in problem.message
+    path.unlink()
+    assert isinstance(conversion._read_again(pair, result, checksum), tuple)
 
 
 def test_records_can_go_to_a_remote_file_system(root):

@@ -25,7 +25,7 @@ ROWS = (
     {"config_file"},
     {"schedule"},
     # 1: one subject each; first the parts of an owner that is split.
-    {"files", "png", "schema", "tfrecord"},
+    {"files", "png", "processes", "schema", "tfrecord"},
     {"adam", "averages", "parallel", "picture_files", "resizing", "splits"},
     {
         "augment", "boundary", "checkpoint", "class_weights", "convert_flags",
