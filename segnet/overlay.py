@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import numpy as np
@@ -78,25 +79,40 @@ def _draw_legend(
     counts = np.array(Image.fromarray(label).histogram())
     present = [i for i in np.argsort(-counts, kind="stable") if counts[i]]
     size = max(12, width // 50)
-    font = ImageFont.load_default(size)
     entries = []
     for index in present:
         name = "ignored" if index >= len(class_names) else class_names[index]
-        entries.append((int(index), f"{name} {_share(counts, index)}"))
-    cell = 2 * size + max(int(font.getlength(text)) for _, text in entries)
+        share = _share(counts, index)
+        entries.append(
+            (int(index), _text(f"{name} ", size), _text(share, size))
+        )
+    cell = 2 * size + max(
+        name.width + share.width for _, name, share in entries
+    )
     columns = max(1, (width - size) // (cell + size))
     rows = math.ceil(len(entries) / columns)
     row_height = size * 3 // 2
     legend = Image.new("RGB", (width, rows * row_height + size), "white")
     draw = ImageDraw.Draw(legend)
-    for position, (index, text) in enumerate(entries):
+    for position, (index, name, share) in enumerate(entries):
         row, column = divmod(position, columns)
         x = size + column * (cell + size)
         y = size // 2 + row * row_height
         colour = _IGNORED_COLOUR if index == IGNORE_LABEL else PALETTE[index]
         draw.rectangle((x, y + 2, x + size, y + 2 + size), fill=colour)
-        draw.text((x + size * 3 // 2, y), text, fill="black", font=font)
+        x += size * 3 // 2
+        legend.paste("black", (x, y), name)
+        legend.paste("black", (x + name.width, y), share)
     return legend
+
+
+@functools.lru_cache(maxsize=1024)
+def _text(text: str, size: int) -> Image.Image:
+    """A text as a mask; drawn once, since the same few come in every legend."""
+    font = ImageFont.load_default(size)
+    mask = Image.new("L", (math.ceil(font.getlength(text)), 2 * size))
+    ImageDraw.Draw(mask).text((0, 0), text, fill=255, font=font)
+    return mask
 
 
 def _share(counts: np.ndarray, index: int) -> str:
