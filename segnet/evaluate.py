@@ -125,14 +125,14 @@ def evaluate(
         for batch in dataset:
             logits = eval_step(batch["image"])
             index, sizes = batch["index"].numpy(), batch["size"].numpy()
+            labels = batch["label"].numpy()
             for i in np.flatnonzero(index >= 0):
                 waiting.append(
                     pool.submit(
                         _score,
                         logits,
-                        batch["label"],
                         int(i),
-                        sizes[i],
+                        labels[i, : sizes[i, 0], : sizes[i, 1]],
                         len(class_names),
                         with_boundary_f1,
                     )
@@ -147,16 +147,13 @@ def evaluate(
 
 def _score(
     logits: tf.Tensor,
-    labels: tf.Tensor,
     place: int,
-    size: np.ndarray,
+    truth: np.ndarray,
     num_classes: int,
     with_boundary_f1: bool,
 ) -> tuple[np.ndarray, np.ndarray | None, float]:
     """Confusion matrix, boundary F1 and its time, of one image of a batch."""
-    height, width = (int(value) for value in size)
-    truth = labels[place].numpy()[:height, :width]
-    prediction = inference.labels_at(logits[place], height, width)
+    prediction = inference.labels_at(logits[place], *truth.shape)
     confusion = metrics.confusion_matrix(truth, prediction, num_classes)
     if not with_boundary_f1:
         return confusion, None, 0.0

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 __all__ = [
     "confusion_matrix",
@@ -58,10 +59,7 @@ def confusion_matrix(
             f"labels have shape {labels.shape}, predictions "
             f"{predictions.shape}; they must be equal"
         )
-    # One count of all pairs of bytes; selecting pixels first takes longer.
-    pairs = _bytes(labels).astype(np.intp) * 256 + _bytes(predictions)
-    counts = np.bincount(pairs.ravel(), minlength=256 * 256).reshape(256, 256)
-    counts = counts[:num_classes].astype(np.int64)
+    counts = _count_pairs(_bytes(labels), _bytes(predictions), num_classes)
     if np.any(counts[:, num_classes:]):
         valid = (labels >= 0) & (labels < num_classes)
         found = predictions[valid]
@@ -71,6 +69,29 @@ def confusion_matrix(
             f"{num_classes - 1}"
         )
     return counts[:, :num_classes]
+
+
+def _count_pairs(
+    rows: np.ndarray, columns: np.ndarray, num_rows: int
+) -> np.ndarray:
+    """Counts pairs of bytes; selecting pixels first would take longer.
+
+    Args:
+      rows: uint8 of any shape.
+      columns: uint8, likewise.
+      num_rows: Pairs whose first byte is not below it are left out.
+
+    Returns:
+      int64 `[num_rows, 256]`, or `[num_rows, 16]` if that is all there is.
+    """
+    if num_rows < 16 and columns.max(initial=0) < 16:
+        # Both fit into one byte, which Pillow counts in a third of the time.
+        pairs = np.minimum(rows, 15) << 4 | columns
+        counts = Image.fromarray(pairs.reshape(1, -1)).histogram()
+        return np.array(counts, np.int64).reshape(16, 16)[:num_rows]
+    pairs = rows.astype(np.intp) * 256 + columns
+    counts = np.bincount(pairs.ravel(), minlength=256 * 256)
+    return counts.reshape(256, 256)[:num_rows].astype(np.int64)
 
 
 def _bytes(values: np.ndarray) -> np.ndarray:

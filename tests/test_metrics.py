@@ -27,7 +27,7 @@ def test_confusion_hand_computed():
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.int64])
-@pytest.mark.parametrize("num_classes", [2, 11, 254])
+@pytest.mark.parametrize("num_classes", [2, 11, 15, 16, 254])
 def test_confusion_agrees_with_sklearn(dtype, num_classes):
     rng = np.random.default_rng(num_classes)
     labels = rng.integers(0, num_classes, (24, 40)).astype(dtype)
