@@ -1,34 +1,23 @@
-"""Converting pairs of files, in worker processes: decode, check, encode.
+"""Converting a pair of files: decode, check, encode.
 
-No TensorFlow here: the worker processes import this module.
+No TensorFlow here: worker processes import this module.
 """
 
 from __future__ import annotations
 
-import collections
-import concurrent.futures
 import dataclasses
-import itertools
-import multiprocessing
 import pathlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-import google_crc32c
 import numpy as np
 from PIL import Image
 
-from segnet import images, processes
+from segnet import images
 from segnet.constants import IGNORE_LABEL
-from segnet.errors import DataError, RunError
+from segnet.errors import DataError
 from segnet.pairs import Pair, Problem
 
-__all__ = ["Converted", "Rules", "convert_pair", "convert_pairs"]
-
-# Pairs a worker takes at a time, at most, and lots waiting for each worker:
-# enough to keep it busy, few enough that memory does not depend on the number
-# of pairs.
-_LOT = 16
-_LOTS_PER_WORKER = 3
+__all__ = ["Converted", "Rules", "convert_pair"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,14 +29,14 @@ class Rules:
       void_labels: Labels written as 255 (ignore), also below `num_classes`.
       annotation_mode: "blue" or "index", see `images.load_annotation`.
       resize: (height, width), or None to keep the sizes.
-      encode: Whether to give the encoded files as well as check the pair.
+      skip_invalid: Whether pairs are of use when others are not.
     """
 
     num_classes: int
     void_labels: tuple[int, ...] = ()
     annotation_mode: str = "blue"
     resize: tuple[int, int] | None = None
-    encode: bool = True
+    skip_invalid: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +45,7 @@ class Converted:
 
     Attributes:
       image: As `images.read_image` gives it.
-      label: Greyscale PNG; empty if only checked.
+      label: Greyscale PNG.
       histogram: 256 pixel counts of the written labels.
       filename: Of the image.
       stem: Of both files.
@@ -97,71 +86,13 @@ def convert_pair(pair: Pair, rules: Rules) -> Converted | tuple[Problem, ...]:
         size = (image.width, image.height)
         label = label.resize(size, Image.Resampling.NEAREST)
         histogram = label.histogram()
-    if not rules.encode:
-        image = dataclasses.replace(image, data=b"", kept=False)
-    encoded = images.encode_label(np.asarray(label)) if rules.encode else b""
     return Converted(
         image=image,
-        label=encoded,
+        label=images.encode_label(np.asarray(label)),
         histogram=tuple(histogram),
         filename=pair.image.name,
         stem=pair.image.stem,
     )
-
-
-def convert_pairs(
-    pairs: Sequence[Pair], rules: Rules, num_workers: int
-) -> Iterator[Converted | tuple[Problem, ...]]:
-    """Converts pairs in worker processes; results come in the pairs' order.
-
-    Args:
-      pairs: What to convert.
-      rules: How.
-      num_workers: Processes; 1 works in this one.
-
-    Raises:
-      RunError: A worker process died (out of memory, killed).
-    """
-    if num_workers == 1:
-        for pair in pairs:
-            yield convert_pair(pair, rules)
-        return
-    size = min(_LOT, -(-len(pairs) // (num_workers * _LOTS_PER_WORKER)))
-    lots = (pairs[start : start + size] for start in range(0, len(pairs), size))
-    pool = concurrent.futures.ProcessPoolExecutor(
-        num_workers,
-        mp_context=processes.start_context(),
-        initializer=processes.start_worker,
-    )
-    strangers = set(multiprocessing.active_children())
-    waiting: collections.deque[
-        tuple[Sequence[Pair], concurrent.futures.Future]
-    ] = collections.deque()
-
-    def submit(count: int) -> None:
-        with processes.signals_held():
-            for lot in itertools.islice(lots, count):
-                waiting.append((lot, pool.submit(_convert_lot, lot, rules)))
-
-    try:
-        submit(num_workers * _LOTS_PER_WORKER)
-        while waiting:
-            lot, future = waiting.popleft()
-            yield from map(_read_again, lot, *future.result())
-            submit(1)
-    except BaseException as error:
-        # What they still do is of no use, and the pool's own ending can wait
-        # for ever on a worker that started while another one died.
-        for process in set(multiprocessing.active_children()) - strangers:
-            process.kill()
-        if isinstance(error, concurrent.futures.BrokenExecutor):
-            raise RunError(
-                "a worker process died, most likely for want of memory; give "
-                "a smaller --num_workers"
-            ) from None
-        raise
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _void(
@@ -213,46 +144,3 @@ def _check_sizes(
         f"{pair.annotation}: is {width}x{height} (width x height) but "
         f"{pair.image.name} is {size[1]}x{size[0]}; {hint}"
     )
-
-
-def _convert_lot(
-    lot: Sequence[Pair], rules: Rules
-) -> tuple[list[Converted | tuple[Problem, ...]], list[int | None]]:
-    """Results without the images that are files as they were, see below.
-
-    Returns:
-      The results, and checksums of what was left out.
-    """
-    results, checksums = [], []
-    for pair in lot:
-        result, checksum = convert_pair(pair, rules), None
-        if isinstance(result, Converted) and result.image.kept:
-            checksum = google_crc32c.value(result.image.data)
-            image = dataclasses.replace(result.image, data=b"")
-            result = dataclasses.replace(result, image=image)
-        results.append(result)
-        checksums.append(checksum)
-    return results, checksums
-
-
-def _read_again(
-    pair: Pair,
-    result: Converted | tuple[Problem, ...],
-    checksum: int | None,
-) -> Converted | tuple[Problem, ...]:
-    """Puts the image back into a result of a worker process.
-
-    Reading a file once more takes a fifth of the time that its way through a
-    pipe between two processes does.
-    """
-    if checksum is None:
-        return result
-    try:
-        data = pair.image.read_bytes()
-    except OSError:
-        data = b""
-    if google_crc32c.value(data) != checksum:
-        text = f"{pair.image}: was changed while it was converted; try again"
-        return (Problem(str(pair.image), text),)
-    image = dataclasses.replace(result.image, data=data)
-    return dataclasses.replace(result, image=image)

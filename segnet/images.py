@@ -60,7 +60,6 @@ class EncodedImage:
       width: Pixels, after any rotation and resizing.
       source_height: Pixels, after any rotation, before any resizing.
       source_width: Likewise.
-      kept: Whether `data` is the contents of the file as it was.
     """
 
     data: bytes
@@ -69,7 +68,6 @@ class EncodedImage:
     width: int
     source_height: int
     source_width: int
-    kept: bool
 
 
 def list_images(
@@ -149,12 +147,12 @@ def read_image(
             # compare the two), without the arithmetic that cannot fail.
             image.draft("L", (max(width // 8, 1), max(height // 8, 1)))
         decode_pixels(image, path)
-        return EncodedImage(data, kind, height, width, height, width, True)
+        return EncodedImage(data, kind, height, width, height, width)
     image = _rgb(decode_pixels(image, path), bit_depth_of(data))
     if size != (height, width):
         image = image.resize(size[::-1], Image.Resampling.BILINEAR)
     encoded = encode_image_png(np.asarray(image))
-    return EncodedImage(encoded, "png", *size, height, width, False)
+    return EncodedImage(encoded, "png", *size, height, width)
 
 
 def load_annotation(

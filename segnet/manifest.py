@@ -167,9 +167,7 @@ class Statistics:
         self.present_images = [0] * num_classes
         self.present_pixels = [0] * num_classes
         self.ignored_pixels = 0
-        self._sizes: collections.Counter[tuple[int, int]] = (
-            collections.Counter()
-        )
+        self._sizes: collections.Counter[tuple] = collections.Counter()
 
     def add(self, histogram: Sequence[int], height: int, width: int) -> None:
         """Adds an image whose label histogram has 256 entries."""
@@ -183,6 +181,14 @@ class Statistics:
                 self.pixel_counts[label] += count
                 self.present_images[label] += 1
                 self.present_pixels[label] += labelled
+
+    def merge(self, other: Statistics) -> None:
+        """Adds the images of another one for as many classes."""
+        self.ignored_pixels += other.ignored_pixels
+        self._sizes += other._sizes
+        for name in ("pixel_counts", "present_images", "present_pixels"):
+            sums = zip(getattr(self, name), getattr(other, name), strict=True)
+            setattr(self, name, [mine + theirs for mine, theirs in sums])
 
     def fields(self) -> dict[str, Any]:
         """The sums as keyword arguments for `Manifest`."""

@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from segnet import records, shards
+from segnet import records, shard_files, shards
 from tools import convert_to_tfrecord as convert
 
 
@@ -98,18 +98,26 @@ def test_manifest_says_what_was_written(root):
     ],
 )
 def test_shards_are_even_and_never_empty(tmp_path, count, num_shards, expected):
-    with shards.SplitWriter(
-        str(tmp_path), "train", num_records=count, num_shards=num_shards
-    ) as writer:
-        for index in range(count):
-            writer.write(bytes(index))
+    statistics = {
+        "pixel_counts": (1,), "ignored_pixels": 0, "present_images": (1,),
+        "present_pixels": (1,), "sizes": ((1, 1, count),),
+    }  # fmt: skip
+    # Parts as uneven as they come when pairs are left out.
+    with shards.SplitWriter(str(tmp_path), "train") as writer:
+        parts = []
+        for number, records_ in enumerate([[0], range(1, count - 1), [], [-1]]):
+            part = shard_files.ShardWriter(writer.part_path(number))
+            with part:
+                for index in records_:
+                    part.write(bytes(index % count))
+            parts.append(part.file)
         manifest = writer.commit(
+            parts,
+            num_shards=num_shards,
             class_names=["a"],
             skipped=[],
-            statistics={"pixel_counts": (1,), "ignored_pixels": 0,
-                        "present_images": (1,), "present_pixels": (1,),
-                        "sizes": ((1, 1, count),)},
-        )  # fmt: skip
+            statistics=statistics,
+        )
     assert sorted(shard.records for shard in manifest.shards) == expected
     name = f"train-00000-of-{len(expected):05d}.tfrecord"
     assert manifest.shards[0].file == name

@@ -9,7 +9,7 @@ import picture_files as files
 import pytest
 import tensorflow as tf
 
-from segnet import conversion, pairs, records
+from segnet import parts, records
 from tools import convert_to_tfrecord as convert
 
 
@@ -35,20 +35,25 @@ def test_conversion_imports_no_tensorflow(root):
     assert records.verify_split(root / "out", "train") == manifest
 
 
-def test_a_file_that_changes_meanwhile_is_a_problem(root):
-    name = "kept.png"
-    path = root / "images" / name
-    path.write_bytes(files.saved(files.picture(0), "PNG"))
-    pair = pairs.Pair(path, root / "annotations" / "f00.png")
-    rules = conversion.Rules(num_classes=3)
-    (result,), (checksum,) = conversion._convert_lot([pair], rules)
-    again = conversion._read_again(pair, result, checksum)
-    assert again.image.data == path.read_bytes()
-    path.write_bytes(files.saved(files.picture(1), "PNG"))
-    (problem,) = conversion._read_again(pair, result, checksum)
-    assert f"{path}: was changed while it was converted" in problem.message
-    path.unlink()
-    assert isinstance(conversion._read_again(pair, result, checksum), tuple)
+@pytest.mark.parametrize(
+    ("pairs_", "shards_", "workers", "expected"),
+    [
+        (5, 2, 1, [2, 3]),
+        (5, 2, 2, [2, 3]),
+        # Half shards keep four processes busy; one has one pair more.
+        (5, 2, 4, [1, 1, 1, 2]),
+        # No part is empty.
+        (5, 2, 9, [1, 1, 1, 1, 1]),
+        (3, 3, 64, [1, 1, 1]),
+    ],
+)
+def test_parts_are_shards_or_even_pieces_of_them(
+    pairs_, shards_, workers, expected
+):
+    pairs = list(range(pairs_))
+    split = parts.split_parts(pairs, shards_, workers)
+    assert [len(part) for part in split] == expected
+    assert [pair for part in split for pair in part] == pairs
 
 
 def test_records_can_go_to_a_remote_file_system(root):

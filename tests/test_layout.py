@@ -26,7 +26,8 @@ ROWS = (
     {"schedule"},
     # 1: one subject each; first the parts of an owner that is split.
     {"files", "png", "processes", "schema", "tfrecord"},
-    {"adam", "averages", "parallel", "picture_files", "resizing", "splits"},
+    {"adam", "averages", "parallel", "picture_files", "resizing",
+     "shard_files", "splits"},
     {
         "augment", "boundary", "checkpoint", "class_weights", "convert_flags",
         "distributed", "flags", "images", "inference", "losses", "metrics",
@@ -38,6 +39,7 @@ ROWS = (
      "sources", "steps"},
     {"build", "data", "health"},
     {"conversion"},
+    {"parts"},
     # 3, 4: one exact pass, the outer loop. Last, what the modes do.
     {"evaluate"},
     {"scoring"},

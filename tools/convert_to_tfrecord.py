@@ -11,8 +11,7 @@ import os
 import pathlib
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
 
 # The tool is started by its path, from any folder. Worker processes import
 # this file too, so nothing heavy may be imported here.
@@ -22,10 +21,10 @@ from segnet import (
     conversion,
     convert_flags,
     pairs,
+    parts,
     shards,
     signals,
     splits,
-    tfrecord,
 )
 from segnet.convert_flags import Settings
 from segnet.errors import DataError, UserError
@@ -82,18 +81,21 @@ def convert(settings: Settings) -> Manifest:
     started = time.monotonic()
     folders = _find(settings)
     total_bytes = sum(pair.image.stat().st_size for pair in folders.pairs)
-    num_records = len(folders.pairs)
+    num_shards = settings.num_shards or shards.default_num_shards(
+        total_bytes, len(folders.pairs)
+    )
     with shards.SplitWriter(
-        settings.output_dir,
-        settings.split,
-        num_records=num_records,
-        num_shards=settings.num_shards
-        or shards.default_num_shards(total_bytes, num_records),
-        overwrite=settings.overwrite,
+        settings.output_dir, settings.split, overwrite=settings.overwrite
     ) as writer:
-        statistics, problems = _process(settings, folders, writer)
+        results = _process(settings, folders, num_shards, writer)
+        problems = _problems(folders, results)
         _report(settings, folders, problems)
+        statistics = Statistics(settings.num_classes)
+        for result in results:
+            statistics.merge(result.statistics)
         manifest = writer.commit(
+            [result.file for result in results],
+            num_shards=num_shards,
             class_names=settings.class_names,
             skipped=[_entry(problem) for problem in problems],
             statistics=statistics.fields(),
@@ -111,7 +113,8 @@ def verify(settings: Settings) -> None:
     num_pairs = None
     if settings.images_dir:
         folders = _find(settings)
-        _, problems = _process(settings, folders, None)
+        results = _process(settings, folders, settings.num_workers)
+        problems = _problems(folders, results)
         _report(settings, folders, problems)
         bad = {pathlib.Path(problem.file).stem for problem in problems}
         num_pairs = sum(pair.image.stem not in bad for pair in folders.pairs)
@@ -154,45 +157,36 @@ def _find(settings: Settings) -> pairs.Folders:
 def _process(
     settings: Settings,
     folders: pairs.Folders,
-    writer: shards.SplitWriter | None,
-) -> tuple[Statistics, list[pairs.Problem]]:
-    """Converts all pairs; writes as long as the output can be of use."""
-    problems = list(folders.problems)
-    statistics = Statistics(settings.num_classes)
+    num_shards: int,
+    writer: shards.SplitWriter | None = None,
+) -> list[parts.Part]:
+    """Converts all pairs, or checks them if the output can be of no use."""
     rules = conversion.Rules(
         num_classes=settings.num_classes,
         void_labels=settings.void_labels,
         annotation_mode=settings.annotation_mode,
         resize=settings.resize,
-        encode=writer is not None,
+        skip_invalid=settings.skip_invalid,
     )
+    if folders.problems and not settings.skip_invalid:
+        writer = None
     workers = max(1, min(settings.num_workers, len(folders.pairs)))
-    with contextlib.closing(
-        conversion.convert_pairs(folders.pairs, rules, workers)
-    ) as results:
-        every = zip(folders.pairs, results, strict=True)
-        for _, result in _progress(every, len(folders.pairs)):
-            if isinstance(result, tuple):
-                problems += result
-                continue
-            image = result.image
-            statistics.add(result.histogram, image.height, image.width)
-            # After an error only the search for more of them goes on.
-            if writer and (settings.skip_invalid or not problems):
-                writer.write(_encode(result))
-    return statistics, problems
-
-
-def _encode(result: conversion.Converted) -> bytes:
-    return tfrecord.encode_record(
-        image=result.image.data,
-        image_format=result.image.format,
-        label=result.label,
-        height=result.image.height,
-        width=result.image.width,
-        filename=os.fsencode(result.filename),
-        source_id=os.fsencode(result.stem),
+    lots = parts.split_parts(
+        folders.pairs, max(1, min(num_shards, len(folders.pairs))), workers
     )
+    paths = [
+        writer.part_path(index) if writer else "" for index in range(len(lots))
+    ]
+    with _progress(len(folders.pairs)) as advance:
+        return parts.convert_parts(lots, paths, rules, workers, advance)
+
+
+def _problems(
+    folders: pairs.Folders, results: Sequence[parts.Part]
+) -> list[pairs.Problem]:
+    """All problems, in the order of the folders."""
+    found = [problem for result in results for problem in result.problems]
+    return [*folders.problems, *found]
 
 
 def _report(
@@ -230,17 +224,24 @@ def _entry(problem: pairs.Problem) -> dict[str, str]:
     return {"file": name, "reason": reason}
 
 
-def _progress(results: Iterable[Any], total: int) -> Iterator[Any]:
+@contextlib.contextmanager
+def _progress(total: int) -> Iterator[Callable[[int], None]]:
     """A bar on a terminal, a line at each tenth elsewhere."""
     if sys.stderr.isatty():
         import tqdm
 
-        yield from tqdm.tqdm(results, total=total, unit="image", leave=False)
+        with tqdm.tqdm(total=total, unit="image", leave=False) as bar:
+            yield bar.update
         return
-    for done, result in enumerate(results, 1):
-        yield result
-        if done * 10 // total > (done - 1) * 10 // total:
+    done = 0
+
+    def advance(count: int) -> None:
+        nonlocal done
+        before, done = done, done + count
+        if done * 10 // total > before * 10 // total:
             print(f"{done} of {total} images", flush=True)
+
+    yield advance
 
 
 def _summarise(settings: Settings, manifest: Manifest, seconds: float) -> None:

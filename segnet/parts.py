@@ -1,0 +1,200 @@
+"""Parts of a split, converted in worker processes.
+
+No TensorFlow here: the worker processes import this module.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import dataclasses
+import multiprocessing
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from segnet import processes, shard_files, tfrecord
+from segnet.conversion import Converted, Rules, convert_pair
+from segnet.errors import RunError
+from segnet.manifest import Statistics
+from segnet.pairs import Pair, Problem
+
+__all__ = ["Part", "convert_part", "convert_parts", "split_parts"]
+
+# How often progress is reported.
+_REPORT_SECONDS = 0.2
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """What became of a part of a split.
+
+    Attributes:
+      statistics: Of its good pairs.
+      problems: What is wrong with the others.
+      file: Its records, unless it was only checked.
+    """
+
+    statistics: Statistics
+    problems: list[Problem]
+    file: shard_files.ShardFile | None = None
+
+
+def split_parts(
+    pairs: Sequence[Pair], num_shards: int, num_workers: int
+) -> list[Sequence[Pair]]:
+    """Splits pairs into parts, one a process at a time.
+
+    Args:
+      pairs: In the order of the split.
+      num_shards: Of the split. A part is a shard, or, where there are fewer
+        shards than processes, an even part of one.
+      num_workers: Processes.
+    """
+    pieces = -(-num_workers // num_shards)
+    bounds = shard_files.even_bounds(len(pairs), num_shards)
+    return [
+        pairs[first + start : first + stop]
+        for first, end in bounds
+        for start, stop in shard_files.even_bounds(end - first, pieces)
+        if start < stop
+    ]
+
+
+def convert_part(
+    pairs: Sequence[Pair],
+    path: str,
+    rules: Rules,
+    advance: Callable[[], None] = lambda: None,
+) -> Part:
+    """Converts pairs and writes their records to a file.
+
+    Args:
+      pairs: What to convert.
+      path: Of the file; empty to check the pairs only.
+      rules: How.
+      advance: Called after each pair.
+
+    Raises:
+      RunError: The file cannot be written.
+    """
+    part = Part(Statistics(rules.num_classes), [])
+    writer = shard_files.ShardWriter(path) if path else None
+    with writer or contextlib.nullcontext():
+        for pair in pairs:
+            result = convert_pair(pair, rules)
+            if isinstance(result, tuple):
+                part.problems.extend(result)
+            else:
+                image = result.image
+                part.statistics.add(result.histogram, image.height, image.width)
+                # After an error only the search for more of them goes on.
+                if writer and (rules.skip_invalid or not part.problems):
+                    writer.write(_encode(result))
+            advance()
+    return dataclasses.replace(part, file=writer.file) if writer else part
+
+
+def convert_parts(
+    parts: Sequence[Sequence[Pair]],
+    paths: Sequence[str],
+    rules: Rules,
+    num_workers: int,
+    advance: Callable[[int], None] = lambda count: None,
+) -> list[Part]:
+    """Converts parts of a split in worker processes.
+
+    The processes read, check and write; nothing but sums comes back, so that
+    this one is never what they wait for.
+
+    Args:
+      parts: The pairs of each.
+      paths: The file for each, or empty; see `convert_part`.
+      rules: How.
+      num_workers: Processes; 1 works in this one.
+      advance: Called with the number of pairs done since the last call.
+
+    Raises:
+      RunError: A file cannot be written, or a worker process died (out of
+        memory, killed).
+    """
+    if num_workers == 1:
+        return [
+            convert_part(pairs, path, rules, lambda: advance(1))
+            for pairs, path in zip(parts, paths, strict=True)
+        ]
+    context = processes.start_context()
+    done = context.Value("q", 0)
+    pool = concurrent.futures.ProcessPoolExecutor(
+        num_workers, context, _start_worker, (done,)
+    )
+    strangers = set(multiprocessing.active_children())
+    try:
+        with processes.signals_held():
+            futures = [
+                pool.submit(_convert_part, pairs, path, rules)
+                for pairs, path in zip(parts, paths, strict=True)
+            ]
+        _follow(futures, done, advance)
+        return [future.result() for future in futures]
+    except BaseException as error:
+        # What they still do is of no use, and the pool's own ending can wait
+        # for ever on a worker that started while another one died.
+        for process in set(multiprocessing.active_children()) - strangers:
+            process.kill()
+        if isinstance(error, concurrent.futures.BrokenExecutor):
+            raise RunError(
+                "a worker process died, most likely for want of memory; give "
+                "a smaller --num_workers"
+            ) from None
+        raise
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _follow(
+    futures: Sequence[concurrent.futures.Future],
+    done: Any,
+    advance: Callable[[int], None],
+) -> None:
+    """Reports until all is done, or raises what went wrong first."""
+    told, waiting = 0, set(futures)
+    while waiting:
+        finished, waiting = concurrent.futures.wait(
+            waiting, _REPORT_SECONDS, concurrent.futures.FIRST_COMPLETED
+        )
+        for future in finished:
+            future.result()
+        count = done.value
+        advance(count - told)
+        told = count
+
+
+# Of a worker process: pairs that all of them have done.
+_done: Any = None
+
+
+def _start_worker(done: Any) -> None:
+    global _done
+    _done = done
+    processes.start_worker()
+
+
+def _convert_part(pairs: Sequence[Pair], path: str, rules: Rules) -> Part:
+    def advance() -> None:
+        with _done.get_lock():
+            _done.value += 1
+
+    return convert_part(pairs, path, rules, advance)
+
+
+def _encode(result: Converted) -> bytes:
+    return tfrecord.encode_record(
+        image=result.image.data,
+        image_format=result.image.format,
+        label=result.label,
+        height=result.image.height,
+        width=result.image.width,
+        filename=os.fsencode(result.filename),
+        source_id=os.fsencode(result.stem),
+    )
