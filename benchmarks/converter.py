@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import functools
 import json
 import multiprocessing
 import os
@@ -73,7 +74,11 @@ def create_conversion(
 
 
 def create_decoding(
-    *, images_dir: str, annotations_dir: str, repeats: int = 1
+    *,
+    images_dir: str,
+    annotations_dir: str,
+    repeats: int = 1,
+    arrays: bool = False,
 ) -> Work:
     """Prepares the decoding of all files with Pillow, on all cores.
 
@@ -81,6 +86,7 @@ def create_decoding(
       images_dir: Folder of images.
       annotations_dir: Folder of annotations.
       repeats: How often each file is decoded.
+      arrays: Whether the pixels are put into NumPy arrays, too.
 
     Returns:
       Work that decodes all of it once and gives the number of images.
@@ -98,7 +104,8 @@ def create_decoding(
             len(os.sched_getaffinity(0)),
             mp_context=multiprocessing.get_context("spawn"),
         ) as pool:
-            decoded = sum(pool.map(_decode, tasks))
+            decode = functools.partial(_decode, arrays=arrays)
+            decoded = sum(pool.map(decode, tasks))
         if decoded != len(paths):
             raise RuntimeError(f"{decoded} of {len(paths)} files decoded")
         return len(images)
@@ -106,11 +113,16 @@ def create_decoding(
     return work
 
 
-def _decode(paths: list[Path]) -> int:
+def _decode(paths: list[Path], arrays: bool) -> int:
     """Decodes files; returns how many."""
     from PIL import Image
+
+    if arrays:
+        import numpy as np
 
     for path in paths:
         with Image.open(path) as image:
             image.load()
+            if arrays:
+                np.asarray(image)
     return len(paths)

@@ -197,6 +197,7 @@ def _input_group(scale: Scale, data: Dataset) -> Group:
 def _converter_group(scale: Scale, data: Dataset) -> Group:
     """The converter: speed, and memory as the data grow."""
     folders = data.train_folders
+    more = {"repeats": scale.repeats}
     ours = folders | {
         "num_classes": data.num_classes,
         "void_labels": data.void_labels,
@@ -205,14 +206,20 @@ def _converter_group(scale: Scale, data: Dataset) -> Group:
         "converter",
         {
             "convert": Contender("convert", ours),
-            "convert more": Contender(
-                "convert", ours | {"repeats": scale.repeats}
+            "convert more": Contender("convert", ours | more),
+            "decode": Contender("decode", folders | more),
+            "decode to arrays": Contender(
+                "decode", folders | more | {"arrays": True}
             ),
-            "decode": Contender("decode", folders | {"repeats": scale.repeats}),
         },
         (
             Row(
                 "conversion, bare decoding = 1", "convert more", "decode", 0.85
+            ),
+            Row(
+                "conversion, decoding to arrays = 1",
+                "convert more",
+                "decode to arrays",
             ),
             Row(
                 f"memory for {scale.repeats} times the images",

@@ -7,6 +7,7 @@ see `segnet.schema`.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import struct
 
@@ -71,8 +72,7 @@ def encode_record(
     entries = (
         _field(
             _FEATURE,
-            _field(_KEY, [key.encode()])
-            + _field(_VALUE, _feature(values[key])),
+            _key(key) + _field(_VALUE, _feature(values[key])),
         )
         for key in sorted(values)
     )
@@ -90,6 +90,11 @@ def _checksum(data: bytes) -> bytes:
     value = google_crc32c.value(data)
     value = ((value >> 15 | value << 17) + 0xA282EAD8) & 0xFFFFFFFF
     return struct.pack("<I", value)
+
+
+@functools.cache
+def _key(key: str) -> list[bytes]:
+    return _field(_KEY, [key.encode()])
 
 
 def _feature(value: bytes | int) -> list[bytes]:
