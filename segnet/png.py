@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 
 import numpy as np
-from zlib_ng import zlib_ng
+from isal import isal_zlib
 
 __all__ = ["GREY", "RGB", "SIGNATURE", "check", "encode"]
 
@@ -18,9 +18,8 @@ _UP = 2  # the filter that subtracts the row above
 def encode(rows: np.ndarray, width: int, colour_type: int) -> bytes:
     """An 8-bit PNG file.
 
-    One filter for all rows and run-length matching take a fraction of the time
-    of Pillow's encoder, and label maps, whose rows mostly repeat the one
-    above, come out smaller.
+    One filter for all rows and a fast compressor take a tenth of the time of
+    Pillow's encoder, for files that are somewhat larger.
 
     Args:
       rows: uint8 `[height, width * channels]`.
@@ -32,8 +31,7 @@ def encode(rows: np.ndarray, width: int, colour_type: int) -> bytes:
     filtered[:, 0] = _UP
     filtered[0, 1:] = rows[0]
     np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])
-    packer = zlib_ng.compressobj(level=1, strategy=zlib_ng.Z_RLE)
-    packed = packer.compress(filtered) + packer.flush()
+    packed = isal_zlib.compress(filtered, level=1)
     header = struct.pack(">IIBBBBB", width, height, 8, colour_type, 0, 0, 0)
     chunks = ((b"IHDR", header), (b"IDAT", packed), (b"IEND", b""))
     return SIGNATURE + b"".join(_chunk(*chunk) for chunk in chunks)
@@ -59,13 +57,13 @@ def check(data: bytes) -> None:
         checksum = int.from_bytes(data[end - 4 : end], "big")
         body = memoryview(data)[position + 4 : end - 4]
         needed = not name[0] & 0x20
-        if needed and zlib_ng.crc32(body) != checksum:
+        if needed and isal_zlib.crc32(body) != checksum:
             raise ValueError(f"wrong checksum at byte {position}")
         position = end
 
 
 def _chunk(name: bytes, body: bytes) -> bytes:
-    checksum = zlib_ng.crc32(body, zlib_ng.crc32(name))
+    checksum = isal_zlib.crc32(body, isal_zlib.crc32(name))
     return b"".join(
         (struct.pack(">I", len(body)), name, body, struct.pack(">I", checksum))
     )
