@@ -8,6 +8,8 @@ import re
 
 import tensorflow as tf
 
+from segnet.models import layers
+
 __all__ = ["Cost", "classify", "format_table", "needed"]
 
 # Kinds in the order of the table.
@@ -62,7 +64,7 @@ def classify(name: str, op: str) -> str:
         return _NORM
     if "ReluGrad" in op:
         return _RELU_GRADIENT
-    if "_pool" in name:
+    if "pool" in name:
         return _POOL
     if "/resize/" in name:
         return _LOGITS
@@ -107,8 +109,14 @@ def needed(
             # The statistics are a pass of their own; so are their gradients.
             costs[_NORM].num_bytes += 3 * read * value_bytes
             costs[_NORM_GRADIENT].num_bytes += 5 * read * value_bytes
+        elif isinstance(layer, layers.MaxPoolWithMask):
+            # Pooling; from it the mask; the gradient. Written are mask and
+            # maxima, as many values as are read and a quarter of that.
+            costs[_POOL].num_bytes += 5 * written * value_bytes
+        elif isinstance(layer, layers.MaskUnpooling):
+            costs[_POOL].num_bytes += 2 * (read + written) * value_bytes
         elif "pool" in layer.name:
-            costs[_POOL].num_bytes += (3 * read + 3 * written) * value_bytes
+            costs[_POOL].num_bytes += 3 * (read + written) * value_bytes
         elif isinstance(layer, tf.keras.layers.ReLU):
             costs[_RELU_GRADIENT].num_bytes += 3 * read * value_bytes
         elif layer.name == "resize":
@@ -149,7 +157,8 @@ def _add_convolution(
 
 def _values(shape: tuple | list, batch: int) -> int:
     """Values of one tensor or several."""
-    shapes = shape if isinstance(shape, list) else [shape]
+    several = isinstance(shape[0], list | tuple)
+    shapes = shape if several else [shape]
     total = 0
     for each in shapes:
         count = batch

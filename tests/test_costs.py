@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from benchmarks import costs
+from segnet.models import layers
 
 
 def _network():
@@ -31,6 +32,21 @@ def test_arithmetic_and_traffic():
     assert found["its gradient by the kernel"].flop == first + last
     assert found["batch norm"].num_bytes == 3 * 2 * pixels * 4
     assert found["loss and its gradient"].num_bytes == 4 * 4 * pixels * 2
+
+
+def test_layers_with_several_inputs_and_outputs():
+    """Pooling of 128 values to 32 with 128 of a mask, and the way back."""
+    images = tf.keras.Input((8, 16, 1))
+    values, mask = layers.MaxPoolWithMask(name="pool")(images)
+    values = layers.MaskUnpooling(name="unpool")((values, mask))
+    found = costs.needed(tf.keras.Model(images, values), 1, value_bytes=2)
+    pooling = found["pooling, unpooling and gradients"]
+    # Values and maxima, for the mask values, maxima, ones and mask, for the
+    # gradient values, maxima, its two ends.
+    there = (128 + 32) + (128 + 32 + 32 + 128) + (128 + 32 + 32 + 128)
+    # Maxima, mask and values, and their gradients.
+    back = 2 * (32 + 128 + 128)
+    assert pooling.num_bytes == 2 * (there + back)
 
 
 @pytest.mark.parametrize(
