@@ -50,7 +50,7 @@ class _LocalFiles:
         os.makedirs(path, exist_ok=True)
 
     @staticmethod
-    def rename(src: str, dst: str, overwrite: bool = False) -> None:
+    def rename(src: str, dst: str, overwrite: bool) -> None:
         if not overwrite and os.path.exists(dst):
             raise FileExistsError(dst)
         os.replace(src, dst)

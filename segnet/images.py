@@ -91,15 +91,23 @@ def list_images(
     try:
         # `scandir` knows without another call what is a file.
         with os.scandir(root) as entries:
-            names = sorted(entry.name for entry in entries if entry.is_file())
+            names = sorted(
+                entry.name
+                for entry in entries
+                if pathlib.PurePath(entry.name).suffix.lower() in suffixes
+                and not entry.name.startswith(".")
+                and _is_file(entry)
+            )
     except OSError as error:
         raise DataError(f"{root}: cannot be listed: {error.strerror}") from None
-    return [
-        root / name
-        for name in names
-        if pathlib.PurePath(name).suffix.lower() in suffixes
-        and not name.startswith(".")
-    ]
+    return [root / name for name in names]
+
+
+def _is_file(entry: os.DirEntry) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:  # a link to itself
+        return False
 
 
 def load_image(path: str | os.PathLike[str]) -> np.ndarray:

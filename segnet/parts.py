@@ -10,12 +10,13 @@ import contextlib
 import dataclasses
 import multiprocessing
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from segnet import processes, shard_files, tfrecord
 from segnet.conversion import Converted, Rules, convert_pair
 from segnet.errors import RunError
+from segnet.files import reason
 from segnet.manifest import Statistics
 from segnet.pairs import Pair, Problem
 
@@ -23,6 +24,8 @@ __all__ = ["Part", "convert_part", "convert_parts", "split_parts"]
 
 # How often progress is reported.
 _REPORT_SECONDS = 0.2
+# The pairs of a part, and the file for their records.
+_Job = tuple[Sequence[Pair], str]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,7 +108,7 @@ def convert_parts(
     """Converts parts of a split in worker processes.
 
     The processes read, check and write; nothing but sums comes back, so that
-    this one is never what they wait for.
+    they do not wait for this one.
 
     Args:
       parts: The pairs of each.
@@ -118,38 +121,62 @@ def convert_parts(
       RunError: A file cannot be written, or a worker process died (out of
         memory, killed).
     """
-    if num_workers == 1:
-        return [
-            convert_part(pairs, path, rules, lambda: advance(1))
-            for pairs, path in zip(parts, paths, strict=True)
-        ]
-    context = processes.start_context()
-    done = context.Value("q", 0)
-    pool = concurrent.futures.ProcessPoolExecutor(
-        num_workers, context, _start_worker, (done,)
-    )
-    strangers = set(multiprocessing.active_children())
+    jobs = list(zip(parts, paths, strict=True))
     try:
-        with processes.signals_held():
-            futures = [
-                pool.submit(_convert_part, pairs, path, rules)
-                for pairs, path in zip(parts, paths, strict=True)
+        if num_workers == 1:
+            return [
+                convert_part(pairs, path, rules, lambda: advance(1))
+                for pairs, path in jobs
             ]
+        return _convert_in_processes(jobs, rules, num_workers, advance)
+    except (concurrent.futures.BrokenExecutor, MemoryError):
+        raise RunError(
+            "a worker process died, most likely for want of memory; give a "
+            "smaller --num_workers"
+        ) from None
+
+
+def _convert_in_processes(
+    jobs: Sequence[_Job],
+    rules: Rules,
+    num_workers: int,
+    advance: Callable[[int], None],
+) -> list[Part]:
+    strangers = set(multiprocessing.active_children())
+    pool = None
+    try:
+        with processes.signals_held(), _start_errors():
+            context = processes.start_context()
+            done = context.Value("q", 0)
+            # What all processes know when they start need not go through the
+            # pipe to them, on which the pool's ending can hang while it is
+            # full (Python before 3.11.5).
+            pool = concurrent.futures.ProcessPoolExecutor(
+                num_workers, context, _start_worker, (jobs, rules, done)
+            )
+            futures = [pool.submit(_do_job, n) for n in range(len(jobs))]
         _follow(futures, done, advance)
         return [future.result() for future in futures]
-    except BaseException as error:
+    except BaseException:
         # What they still do is of no use, and the pool's own ending can wait
         # for ever on a worker that started while another one died.
         for process in set(multiprocessing.active_children()) - strangers:
             process.kill()
-        if isinstance(error, concurrent.futures.BrokenExecutor):
-            raise RunError(
-                "a worker process died, most likely for want of memory; give "
-                "a smaller --num_workers"
-            ) from None
         raise
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        if pool is not None:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextlib.contextmanager
+def _start_errors() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise RunError(
+            f"worker processes cannot be started ({reason(error)}); give a "
+            "smaller --num_workers"
+        ) from None
 
 
 def _follow(
@@ -165,27 +192,30 @@ def _follow(
         )
         for future in finished:
             future.result()
-        count = done.value
+        # Without its lock, which a worker that was killed may hold.
+        count = done.get_obj().value
         advance(count - told)
         told = count
 
 
-# Of a worker process: pairs that all of them have done.
-_done: Any = None
+# Of a worker process: what `_start_worker` was given.
+_given: tuple[Sequence[_Job], Rules, Any] | None = None
 
 
-def _start_worker(done: Any) -> None:
-    global _done
-    _done = done
+def _start_worker(jobs: Sequence[_Job], rules: Rules, done: Any) -> None:
+    global _given
+    _given = (jobs, rules, done)
     processes.start_worker()
 
 
-def _convert_part(pairs: Sequence[Pair], path: str, rules: Rules) -> Part:
-    def advance() -> None:
-        with _done.get_lock():
-            _done.value += 1
+def _do_job(number: int) -> Part:
+    jobs, rules, done = _given
 
-    return convert_part(pairs, path, rules, advance)
+    def advance() -> None:
+        with done.get_lock():
+            done.value += 1
+
+    return convert_part(*jobs[number], rules, advance)
 
 
 def _encode(result: Converted) -> bytes:

@@ -67,5 +67,6 @@ def signals_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         for number, handler in before.items():
             signal.signal(number, handler)
-    for number in arrived[:1]:
-        signal.raise_signal(number)
+        # Also when something else went wrong, which the signal explains.
+        for number in arrived[:1]:
+            signal.raise_signal(number)

@@ -2,8 +2,8 @@
 
 A split is a set of uncompressed TFRecord files, SPLIT-00000-of-00008.tfrecord,
 and a manifest, SPLIT.json. What a record holds is in `segnet.schema`, what a
-manifest holds in `segnet.manifest`; both are used through this module. All
-files are reached through `tf.io.gfile`.
+manifest holds in `segnet.manifest`; both are used through this module. Files
+are reached through `segnet.files` and TensorFlow.
 """
 
 from __future__ import annotations

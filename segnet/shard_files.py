@@ -12,6 +12,7 @@ import types
 from collections.abc import Iterator, Sequence
 
 from segnet import tfrecord
+from segnet.errors import RunError
 from segnet.files import gfile, write_errors
 
 __all__ = ["ShardFile", "ShardWriter", "even_bounds", "rearrange"]
@@ -102,7 +103,7 @@ def even_bounds(count: int, parts: int) -> list[tuple[int, int]]:
 def rearrange(
     files: Sequence[ShardFile], counts: Sequence[int], paths: Sequence[str]
 ) -> list[ShardFile]:
-    """Writes the records of some files anew, so many to each new file.
+    """Writes the records of some files anew, so many to each; removes the old.
 
     Args:
       files: Whose records to take, in order.
@@ -123,10 +124,17 @@ def rearrange(
 
 
 def _frames(files: Sequence[ShardFile]) -> Iterator[bytes]:
+    """The records of files, each of which is removed once it is read."""
     for file in files:
-        with (
-            write_errors(file.path),
-            gfile(file.path).GFile(file.path, "rb") as source,
-        ):
-            for length in file.lengths:
-                yield source.read(length)
+        functions = gfile(file.path)
+        with write_errors(file.path):
+            with functions.GFile(file.path, "rb") as source:
+                for length in file.lengths:
+                    frame = source.read(length)
+                    if len(frame) != length:
+                        raise RunError(
+                            f"{file.path}: was not written completely; check "
+                            "free space"
+                        )
+                    yield frame
+            functions.remove(file.path)

@@ -9,7 +9,7 @@ import types
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from segnet import shard_files, splits
+from segnet import processes, shard_files, splits
 from segnet.constants import IGNORE_LABEL, SHARD_TEMPLATE
 from segnet.errors import DataError, RunError
 from segnet.files import gfile, size, write_errors
@@ -184,14 +184,22 @@ class SplitWriter:
         )
 
     def _rename(self, files: Sequence[ShardFile], manifest: Manifest) -> None:
-        """Puts the files in place so that no mixture is ever accepted."""
-        old_manifest = splits.manifest_path(self._output_dir, self._split)
-        if self._gfile.exists(old_manifest):
-            self._gfile.remove(old_manifest)
-        old_shards = set(self._shards_there())
+        """Puts the files in place so that no mixture is ever accepted.
+
+        The manifest is ready beside the shards before the old split is
+        touched, and a signal waits until all is done.
+        """
+        aside = os.path.join(self._aside, "manifest.json")
+        with self._gfile.GFile(aside, "w") as file:
+            file.write(manifest.to_json())
+        path = splits.manifest_path(self._output_dir, self._split)
         paths = manifest.paths(self._output_dir)
-        for file, path in zip(files, paths, strict=True):
-            self._gfile.rename(file.path, path, overwrite=True)
-        splits.write_manifest(self._output_dir, manifest)
-        for name in old_shards - {shard.file for shard in manifest.shards}:
-            self._gfile.remove(os.path.join(self._output_dir, name))
+        old_shards = set(self._shards_there())
+        with processes.signals_held():
+            if self._gfile.exists(path):
+                self._gfile.remove(path)
+            for file, target in zip(files, paths, strict=True):
+                self._gfile.rename(file.path, target, overwrite=True)
+            self._gfile.rename(aside, path, overwrite=True)
+            for name in old_shards - {shard.file for shard in manifest.shards}:
+                self._gfile.remove(os.path.join(self._output_dir, name))

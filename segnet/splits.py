@@ -23,7 +23,9 @@ def manifest_path(data_dir: str | os.PathLike[str], split: str) -> str:
 
 def has_manifest(data_dir: str | os.PathLike[str], split: str) -> bool:
     """Whether a split is there; `read_manifest` tells in what state."""
-    return gfile(data_dir).exists(manifest_path(data_dir, split))
+    path = manifest_path(data_dir, split)
+    with read_errors(path):
+        return gfile(path).exists(path)
 
 
 def read_manifest(data_dir: str | os.PathLike[str], split: str) -> Manifest:
@@ -82,9 +84,10 @@ def write_manifest(
 
 def _splits(data_dir: str | os.PathLike[str]) -> list[str]:
     """Names of the splits in a folder that may not be there."""
-    if not gfile(data_dir).isdir(data_dir):
-        return []
-    names = sorted(gfile(data_dir).listdir(data_dir))
+    with read_errors(os.fspath(data_dir)):
+        if not gfile(data_dir).isdir(data_dir):
+            return []
+        names = sorted(gfile(data_dir).listdir(data_dir))
     return [
         name.removesuffix(".json")
         for name in names

@@ -15,10 +15,8 @@ import google_crc32c
 
 from segnet import constants
 
-__all__ = ["FRAME_BYTES", "encode_record", "frame"]
+__all__ = ["encode_record", "frame"]
 
-# A frame: length (8 bytes), its checksum (4), data, checksum (4).
-FRAME_BYTES = 16
 _FORMATS = ("jpeg", "png")
 # Field numbers of the messages, all of the wire type "length-delimited":
 # Example.features; Features.feature, a map whose entries have key and value;

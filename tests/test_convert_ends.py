@@ -141,7 +141,7 @@ def test_leftovers_of_a_killed_run_are_removed(root):
 
 
 def test_dead_worker_is_one_line(root, capsys, monkeypatch):
-    monkeypatch.setattr(parts, "_convert_part", files.die)
+    monkeypatch.setattr(parts, "_do_job", files.die)
     (line,) = fail(capsys, files.flags(root, "--num_workers=2"))
     assert "a worker process died" in line
     assert "--num_workers" in line

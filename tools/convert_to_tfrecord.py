@@ -34,6 +34,7 @@ __all__ = ["convert", "main", "verify"]
 
 _INTERRUPTED = 130
 _TERMINATED = 143
+_KEPT = "nothing kept but what was complete"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -47,10 +48,10 @@ def main(argv: Sequence[str] | None = None) -> int:
       flags; 130 interrupted; 143 terminated.
     """
     argv = list(sys.argv if argv is None else argv)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if {"--help", "-h", "-help", "--helpfull"} & set(argv[1:]):
         print(convert_flags.help_text())
         return 0
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         settings = convert_flags.parse_flags(argv)
         with signals.termination_raised():
@@ -62,11 +63,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"convert_to_tfrecord: {error}", file=sys.stderr)
         return error.exit_status
     except KeyboardInterrupt:
-        print("convert_to_tfrecord: interrupted, nothing kept", file=sys.stderr)
+        print(f"convert_to_tfrecord: interrupted, {_KEPT}", file=sys.stderr)
         return _INTERRUPTED
     except signals.Terminated:
-        print("convert_to_tfrecord: terminated, nothing kept", file=sys.stderr)
+        print(f"convert_to_tfrecord: terminated, {_KEPT}", file=sys.stderr)
         return _TERMINATED
+    except BrokenPipeError:
+        # Nobody reads on (`| head`); nor is the rest to be written at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     return 0
 
 
@@ -80,7 +85,7 @@ def convert(settings: Settings) -> Manifest:
     """
     started = time.monotonic()
     folders = _find(settings)
-    total_bytes = sum(pair.image.stat().st_size for pair in folders.pairs)
+    total_bytes = sum(map(_size, folders.pairs))
     num_shards = settings.num_shards or shards.default_num_shards(
         total_bytes, len(folders.pairs)
     )
@@ -102,6 +107,14 @@ def convert(settings: Settings) -> Manifest:
         )
     _summarise(settings, manifest, time.monotonic() - started)
     return manifest
+
+
+def _size(pair: pairs.Pair) -> int:
+    """Bytes of an image; one that has vanished is told of when it is read."""
+    try:
+        return pair.image.stat().st_size
+    except OSError:
+        return 0
 
 
 def verify(settings: Settings) -> None:
@@ -185,8 +198,7 @@ def _problems(
     folders: pairs.Folders, results: Sequence[parts.Part]
 ) -> list[pairs.Problem]:
     """All problems, in the order of the folders."""
-    found = [problem for result in results for problem in result.problems]
-    return [*folders.problems, *found]
+    return sum((result.problems for result in results), [*folders.problems])
 
 
 def _report(
@@ -201,7 +213,7 @@ def _report(
               file=sys.stderr)  # fmt: skip
     bad = {problem.file for problem in problems}
     good = any(
-        not {str(pair.image), str(pair.annotation)} & bad
+        bad.isdisjoint((str(pair.image), str(pair.annotation)))
         for pair in folders.pairs
     )
     if problems and not skip:
@@ -230,6 +242,8 @@ def _progress(total: int) -> Iterator[Callable[[int], None]]:
     if sys.stderr.isatty():
         import tqdm
 
+        # Its thread would keep the worker processes from being forked.
+        tqdm.tqdm.monitor_interval = 0
         with tqdm.tqdm(total=total, unit="image", leave=False) as bar:
             yield bar.update
         return
@@ -246,8 +260,7 @@ def _progress(total: int) -> Iterator[Callable[[int], None]]:
 
 def _summarise(settings: Settings, manifest: Manifest, seconds: float) -> None:
     size = sum(shard.bytes for shard in manifest.shards) / 1e6
-    labelled = sum(manifest.pixel_counts)
-    total = max(labelled + manifest.ignored_pixels, 1)
+    total = max(sum(manifest.pixel_counts) + manifest.ignored_pixels, 1)
     width = max(len("ignored"), *map(len, manifest.class_names))
     print(f"{'class':{width}}   pixels   images")
     for name, pixels, images in zip(

@@ -1,0 +1,122 @@
+"""Worker processes of the converter: what can go wrong between them."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import picture_files as files
+import pytest
+
+from segnet import parts, processes, shard_files
+from segnet.errors import RunError
+from segnet.manifest import Manifest
+from tools import convert_to_tfrecord as convert
+
+
+@pytest.fixture
+def root(tmp_path):
+    return files.write_folders(tmp_path, 5)
+
+
+def test_a_progress_bar_does_not_keep_workers_from_being_forked():
+    code = (
+        "import sys; from tools import convert_to_tfrecord as tool; "
+        "from segnet import processes; "
+        "sys.stderr.isatty = lambda: True\n"
+        "with tool._progress(3) as advance:\n"
+        "    advance(1); print(processes.start_context().get_start_method())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=files.ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout == "fork\n"
+    assert "/3" in done.stderr
+
+
+def test_a_worker_killed_with_the_counter_locked_is_not_waited_for():
+    done = multiprocessing.get_context("spawn").Value("q", 7)
+    future = concurrent.futures.Future()
+    future.set_result(None)
+    told = []
+    follower = threading.Thread(
+        target=parts._follow, args=([future], done, told.append), daemon=True
+    )
+    with done.get_lock():
+        follower.start()
+        follower.join(10)
+        assert told == [7]
+
+
+def test_a_signal_while_workers_start_comes_before_what_it_broke():
+    def start():
+        with processes.signals_held():
+            signal.raise_signal(signal.SIGINT)
+            raise RuntimeError("broken")
+
+    with pytest.raises(KeyboardInterrupt):
+        start()
+
+
+def test_processes_that_cannot_start_are_one_line(root, capsys, monkeypatch):
+    def fail(self, kind, value):
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(multiprocessing.context.BaseContext, "Value", fail)
+    assert convert.main(files.flags(root, "--num_workers=2")) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "worker processes cannot be started" in line
+    assert not (root / "out").exists()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_too_little_memory_is_one_line(root, capsys, monkeypatch, workers):
+    def fail(*arguments):
+        raise MemoryError
+
+    target = "convert_part" if workers == 1 else "_convert_in_processes"
+    monkeypatch.setattr(parts, target, fail)
+    assert convert.main(files.flags(root, f"--num_workers={workers}")) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "for want of memory" in line
+
+
+def test_a_manifest_that_cannot_be_written_leaves_the_old_split(
+    root, capsys, monkeypatch
+):
+    assert convert.main(files.flags(root)) == 0
+    before = {p.name: p.read_bytes() for p in (root / "out").iterdir()}
+
+    def fail(self):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Manifest, "to_json", fail)
+    assert convert.main(files.flags(root, "--overwrite")) == 1
+    assert "No space left" in capsys.readouterr().err
+    after = {p.name: p.read_bytes() for p in (root / "out").iterdir()}
+    assert after == before
+
+
+def test_a_part_that_was_cut_short_is_not_spread(tmp_path):
+    path = str(tmp_path / "part")
+    with shard_files.ShardWriter(path) as writer:
+        writer.write(b"one")
+        writer.write(b"two")
+    os.truncate(path, 30)
+    targets = [str(tmp_path / name) for name in "ab"]
+    with pytest.raises(RunError, match="not written completely"):
+        shard_files.rearrange([writer.file], [1, 1], targets)
+
+
+def test_a_link_to_itself_is_no_image(root):
+    os.symlink("loop.png", root / "images" / "loop.png")
+    assert convert.main(files.flags(root)) == 0
