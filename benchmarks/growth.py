@@ -167,7 +167,7 @@ def draw(results: dict[str, Any], path: str) -> None:
     import matplotlib
 
     matplotlib.use("Agg")
-    from matplotlib import pyplot
+    from matplotlib import pyplot, ticker
 
     sizes, batches, images, workers = (
         results[name] for name in ("sizes", "batches", "images", "workers")
@@ -190,6 +190,7 @@ def draw(results: dict[str, Any], path: str) -> None:
         axis.plot(x, y, marker="o")
         axis.set(xlabel=x_label, ylabel=y_label, xlim=(0, None))
         axis.set_ylim(0, 1.15 * max(y))
+        axis.xaxis.set_major_locator(ticker.MaxNLocator(5, integer=True))
         axis.grid(alpha=0.3)
     figure.tight_layout()
     figure.savefig(path, dpi=100)
