@@ -24,6 +24,7 @@ Work = Callable[[], int]
 CONTENDERS = {
     "step": ("step", "create_step", ()),
     "end_to_end": ("step", "create_end_to_end", ()),
+    "bare_step": ("bare_reference", "create_step", ()),
     "torch_step": ("torch_reference", "create_step", ("torch",)),
     "unpool": ("unpooling", "create_masks", ()),
     "addons_unpool": ("unpooling", "create_addons", ()),

@@ -71,9 +71,9 @@ def classify(name: str, op: str) -> str:
     if re.search("SoftmaxCrossEntropy|OneHot", op):
         return _LOSS
     # Gradients of `CpuConv2D` stand outside of the scopes of layers.
-    if "/" not in name and re.match("MatMul|Pad|strided_slice|stack", name):
+    if name.startswith("kernel_gradient"):
         return _BY_KERNEL
-    if "/" not in name and "BackpropInput" in op:
+    if name.startswith("input_gradient"):
         return _BY_INPUT
     if re.search("conv|logits", name):
         return _classify_convolution(op, backward)

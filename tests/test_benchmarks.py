@@ -7,11 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tensorflow as tf
 
-from benchmarks import contender, timing
+from benchmarks import bare_reference, contender, timing
 from benchmarks.rows import create_groups
 from benchmarks.scale import SMOKE
+from segnet import models
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -77,3 +80,17 @@ def test_every_contender_has_a_row():
     for group in groups:
         for row in group.rows:
             assert {row.over, row.under} - {""} <= set(group.contenders)
+
+
+def test_bare_reference_is_the_same_network():
+    ours = models.create_model(
+        "vgg_segnet", 5, input_shape=(32, 48), width_multiplier=0.1
+    )
+    bare = bare_reference.create_network(5, 0.1)
+    # The layers stand in the same order.
+    bare.set_weights(ours.get_weights())
+    images = np.random.default_rng(0).integers(0, 256, (2, 32, 48, 3))
+    images = tf.constant(images, tf.uint8)
+    expected = ours(images)
+    scale = float(tf.reduce_max(tf.abs(expected)))
+    np.testing.assert_allclose(bare(images), expected, atol=1e-5 * scale)
