@@ -25,6 +25,8 @@ from segnet import png
 from segnet.errors import DataError
 from segnet.picture_files import (
     bit_depth_of,
+    check_pixels,
+    decode_grey,
     decode_pixels,
     open_image,
     rotation,
@@ -40,7 +42,6 @@ __all__ = [
     "list_images",
     "load_annotation",
     "load_image",
-    "read_annotation",
     "read_image",
 ]
 
@@ -94,7 +95,7 @@ def list_images(
             names = sorted(
                 entry.name
                 for entry in entries
-                if pathlib.PurePath(entry.name).suffix.lower() in suffixes
+                if os.path.splitext(entry.name)[1].lower() in suffixes
                 and not entry.name.startswith(".")
                 and _is_file(entry)
             )
@@ -124,7 +125,9 @@ def load_image(path: str | os.PathLike[str]) -> np.ndarray:
         incomplete, or has more pixels than Pillow's limit.
     """
     image, data = open_image(path)
-    return np.asarray(_rgb(decode_pixels(image, path), bit_depth_of(data)))
+    return np.asarray(
+        _rgb(decode_pixels(image, data, path), bit_depth_of(data))
+    )
 
 
 def read_image(
@@ -149,14 +152,9 @@ def read_image(
     size = resize or (height, width)
     kind = _passes_through(image, data)
     if kind and not rotated and size == (height, width):
-        if kind == "jpeg":
-            # Of each block only the mean is reconstructed: every byte is
-            # still decoded, so damage is found just the same (the tests
-            # compare the two), without the arithmetic that cannot fail.
-            image.draft("L", (max(width // 8, 1), max(height // 8, 1)))
-        decode_pixels(image, path)
+        check_pixels(image, data, path)
         return EncodedImage(data, kind, height, width, height, width)
-    image = _rgb(decode_pixels(image, path), bit_depth_of(data))
+    image = _rgb(decode_pixels(image, data, path), bit_depth_of(data))
     if size != (height, width):
         image = image.resize(size[::-1], Image.Resampling.BILINEAR)
     encoded = encode_image_png(np.asarray(image))
@@ -189,30 +187,19 @@ def load_annotation(
       DataError: The file is damaged or of a kind refused above.
       ValueError: `mode` is neither.
     """
-    return np.asarray(read_annotation(path, mode))
-
-
-def read_annotation(
-    path: str | os.PathLike[str], mode: str = "blue"
-) -> Image.Image:
-    """As `load_annotation`, but gives a grey image of Pillow.
-
-    Raises:
-      DataError: As `load_annotation`.
-      ValueError: `mode` is neither.
-    """
     if mode not in ANNOTATION_MODES:
         raise ValueError(f"mode is {mode!r}, not one of {ANNOTATION_MODES}")
     image, data = open_image(path)
     _check_annotation(path, image, bit_depth_of(data), mode)
-    image = decode_pixels(image, path)
+    label = decode_grey(data, path)
+    if label is not None:
+        return label
+    image = decode_pixels(image, data, path)
     if image.mode in ("RGB", "RGBA"):
-        return image.getchannel("B")
-    if image.mode == "LA":
-        return image.getchannel("L")
-    if image.mode == "P":
-        return Image.frombytes("L", image.size, image.tobytes())
-    return image
+        image = image.getchannel("B")
+    elif image.mode == "LA":
+        image = image.getchannel("L")
+    return np.asarray(image)
 
 
 def encode_label(label: np.ndarray) -> bytes:
@@ -254,6 +241,9 @@ def _rgb(image: Image.Image, bit_depth: int | None) -> Image.Image:
     if bit_depth == 16 and image.mode.startswith("I"):
         high_bytes = np.asarray(image).astype(np.uint16) >> 8
         image = Image.fromarray(high_bytes.astype(np.uint8))
+    if image.mode == "P" and "transparency" in image.info:
+        # Straight to RGB gives the same colours, and a warning.
+        image = image.convert("RGBA")
     return image if image.mode == "RGB" else image.convert("RGB")
 
 

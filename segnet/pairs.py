@@ -93,12 +93,9 @@ def find_pairs(
             )
         else:
             pairs.append(Pair(image, annotation))
-    used = {*image_files, *annotation_files}
-    return Folders(
-        tuple(pairs),
-        tuple(problems),
-        tuple(_others(images_dir, used) + _others(annotations_dir, used)),
-    )
+    others = _others(images_dir, image_files)
+    others += _others(annotations_dir, annotation_files)
+    return Folders(tuple(pairs), tuple(problems), tuple(others))
 
 
 def _unique(
@@ -143,11 +140,12 @@ def _unpaired(
 
 
 def _others(
-    folder: str | os.PathLike[str], used: set[pathlib.Path]
+    folder: str | os.PathLike[str], used: Sequence[pathlib.Path]
 ) -> list[str]:
-    """Files that are neither used nor hidden."""
+    """Names of files that are neither used nor hidden."""
+    names = set(os.listdir(folder)).difference(path.name for path in used)
     return sorted(
-        path.name
-        for path in pathlib.Path(folder).iterdir()
-        if path.is_file() and path not in used and path.name[0] != "."
+        name
+        for name in names
+        if name[0] != "." and os.path.isfile(os.path.join(folder, name))
     )

@@ -11,12 +11,20 @@ import struct
 import warnings
 import zlib
 
+import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from segnet import png
 from segnet.errors import DataError
 
-__all__ = ["bit_depth_of", "decode_pixels", "open_image", "rotation"]
+__all__ = [
+    "bit_depth_of",
+    "check_pixels",
+    "decode_grey",
+    "decode_pixels",
+    "open_image",
+    "rotation",
+]
 
 _FORMATS = ("JPEG", "PNG", "BMP")
 _EXIF_ORIENTATION = 0x0112
@@ -97,15 +105,63 @@ def rotation(image: Image.Image) -> str:
 
 
 def decode_pixels(
-    image: Image.Image, path: str | os.PathLike[str]
+    image: Image.Image, data: bytes, path: str | os.PathLike[str]
 ) -> Image.Image:
     """Decodes all pixels and applies the EXIF rotation.
+
+    Args:
+      image: As `open_image` gives it.
+      data: Likewise.
+      path: Of the file, for the message.
 
     Raises:
       DataError: The file is damaged or incomplete.
     """
     try:
+        if data.startswith(png.SIGNATURE):
+            png.check_pixels(data)
         image.load()
         return ImageOps.exif_transpose(image) if rotation(image) else image
     except _DAMAGED as error:
+        raise _damaged(path, str(error)) from None
+
+
+def check_pixels(
+    image: Image.Image, data: bytes, path: str | os.PathLike[str]
+) -> None:
+    """Finds what `decode_pixels` would find, in less time.
+
+    Args:
+      image: As `open_image` gives it; its pixels are of no use afterwards.
+      data: Likewise.
+      path: Of the file, for the message.
+
+    Raises:
+      DataError: The file is damaged or incomplete.
+    """
+    try:
+        if data.startswith(png.SIGNATURE):
+            png.check_pixels(data)
+            return
+        # Of each block of a JPEG only the mean is reconstructed: every byte is
+        # still decoded, so damage is found just the same (the tests compare
+        # the two), without the arithmetic that cannot fail.
+        width, height = image.size
+        image.draft("L", (max(width // 8, 1), max(height // 8, 1)))
+        image.load()
+    except _DAMAGED as error:
+        raise _damaged(path, str(error)) from None
+
+
+def decode_grey(data: bytes, path: str | os.PathLike[str]) -> np.ndarray | None:
+    """uint8 `[height, width]` of a plain grey PNG, None for other files.
+
+    Raises:
+      DataError: The file is damaged or incomplete.
+    """
+    if not data.startswith(png.SIGNATURE):
+        return None
+    try:
+        return png.decode_grey(data)
+    except ValueError as error:
         raise _damaged(path, str(error)) from None

@@ -63,9 +63,10 @@ def decoded(data: bytes) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(data)))
 
 
-def test_palette_image_takes_the_colours(write):
+@pytest.mark.parametrize("options", [{}, {"transparency": bytes([0, 99])}])
+def test_palette_image_takes_the_colours(write, options):
     buffer = io.BytesIO()
-    PALETTE.save(buffer, "PNG")
+    PALETTE.save(buffer, "PNG", **options)
     path = write(buffer.getvalue())
     table = np.array(PALETTE.getpalette(), np.uint8).reshape(-1, 3)
     expected = table[np.asarray(PALETTE)]

@@ -1,0 +1,138 @@
+"""PNG files: a fast decoder, and checks as strict as TensorFlow's decoder."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import picture_files as files
+import pytest
+import tensorflow as tf
+from PIL import Image, PngImagePlugin
+
+from segnet import images, png
+from segnet.errors import DataError
+
+LABEL = files.labels(0, 12, 23, 31)
+
+
+def _file(packed, width, height, *extra, colour=0, methods=(0, 0, 0)):
+    """A file of packed rows, with further chunks before the pixels."""
+    header = struct.pack(">IIBBBBB", width, height, 8, colour, *methods)
+    chunks = [(b"IHDR", header), *extra, (b"IDAT", packed), (b"IEND", b"")]
+    return png.SIGNATURE + b"".join(files.chunk(*chunk) for chunk in chunks)
+
+
+def _grey(rows, *extra):
+    """A file of rows with their filters."""
+    packed = zlib.compress(b"".join(rows))
+    return _file(packed, len(rows[0]) - 1, len(rows), *extra)
+
+
+@pytest.mark.parametrize("kind", range(5))
+def test_every_filter_is_undone(kind):
+    rows = [
+        bytes([kind]) + bytes(np.random.default_rng(row).integers(0, 256, 9))
+        for row in range(6)
+    ]
+    data = _grey(rows)
+    expected = np.asarray(Image.open(io.BytesIO(data)))
+    np.testing.assert_array_equal(png.decode_grey(data), expected)
+
+
+@pytest.mark.parametrize("optimize", [False, True])
+def test_label_is_what_pillow_reads(optimize):
+    data = files.saved(LABEL, "PNG", optimize=optimize)
+    decoded = png.decode_grey(data)
+    assert decoded.dtype == np.uint8
+    np.testing.assert_array_equal(decoded, LABEL)
+
+
+def _texts():
+    info = PngImagePlugin.PngInfo()
+    info.add_text("Raw profile type exif", "could be a rotation")
+    return info
+
+
+@pytest.mark.parametrize(
+    ("label", "mode", "options"),
+    [
+        (LABEL, "RGB", {}),
+        (LABEL, "P", {}),
+        (LABEL, "1", {}),
+        (LABEL.astype(np.uint16), None, {}),
+        (LABEL, None, {"transparency": 3}),
+        (LABEL, None, {"pnginfo": _texts()}),
+        (LABEL, None, {"exif": files.orientation(6)}),
+    ],
+    ids=["RGB", "palette", "1 bit", "16 bits", "transparent", "text", "EXIF"],
+)
+def test_other_files_are_left_to_pillow(label, mode, options):
+    data = files.saved(label, "PNG", mode, **options)
+    png.check(data)
+    assert png.decode_grey(data) is None
+
+
+def test_what_says_nothing_about_pixels_may_be_there():
+    rows = [b"\0" + bytes([1, 2, 3])] * 2
+    data = _grey(rows, (b"gAMA", struct.pack(">I", 45455)))
+    assert png.decode_grey(data).tolist() == [[1, 2, 3]] * 2
+
+
+_ROWS = b"".join(bytes([1, *range(row, row + 9)]) for row in range(4))
+_PACKED = zlib.compress(_ROWS)
+# 3x4 pixels in passes: of 1x1, none, none, 1x1, 2x1, 1x2 and 3x2.
+_PASSES = zlib.compress(bytes((1 + 3) * 2 + 1 + 6 + 2 * (1 + 3) + 2 * (1 + 9)))
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (_file(_PACKED, 3, 4, colour=2), None),
+        (_file(_PACKED + b"more", 3, 4, colour=2), None),
+        (_file(zlib.compress(_ROWS + bytes(99)), 3, 4, colour=2), None),
+        (_file(_PASSES, 3, 4, colour=2, methods=(0, 0, 1)), None),
+        (_file(_PACKED, 3, 5, colour=2), "pixels are missing"),
+        (_file(_PACKED, 4, 4, colour=2), "pixels are missing"),
+        (_file(_PASSES, 3, 5, colour=2, methods=(0, 0, 1)), "are missing"),
+        (_file(_PACKED[:-1], 3, 4, colour=2), "pixels are missing"),
+        (_file(_PACKED[:-1] + b"?", 3, 4, colour=2), "checksum"),
+        (_file(b"?" + _PACKED[1:], 3, 4, colour=2), "."),
+        (_file(zlib.compress(b"\5" + _ROWS[1:]), 3, 4, colour=2),
+         "unknown filter"),
+        (_file(_PACKED, 3, 4, colour=2, methods=(1, 0, 0)), "unknown method"),
+        (_file(_PACKED, 3, 4, colour=2, methods=(0, 1, 0)), "unknown method"),
+        (_file(_PACKED, 3, 4, colour=2, methods=(0, 0, 2)), "unknown method"),
+        (_file(_PACKED, 3, 4, (b"ABCD", b""), colour=2),
+         "unknown chunk at byte 33"),
+        (_file(_PACKED[9:], 3, 4, (b"IDAT", _PACKED[:9]), colour=2), None),
+        (_file(_PACKED[9:], 3, 4, (b"IDAT", _PACKED[:9]), (b"tEXt", b"a\0b"),
+               colour=2), "more pixels at byte 69"),
+    ],
+)  # fmt: skip
+def test_checks_are_as_strict_as_the_decoder_of_training(
+    data, message, tmp_path
+):
+    path = tmp_path / "image.png"
+    path.write_bytes(data)
+    if message is None:
+        assert images.read_image(path).data == data
+        expected = tf.io.decode_png(data, 3).numpy()
+        np.testing.assert_array_equal(images.load_image(path), expected)
+        return
+    for read in (images.read_image, images.load_image):
+        with pytest.raises(DataError, match=f"damaged or .*{message}"):
+            read(path)
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        tf.io.decode_png(data, 3)
+
+
+@pytest.mark.parametrize("colour", [0, 4], ids=["grey", "with alpha"])
+def test_label_with_missing_pixels_is_refused(colour, tmp_path):
+    # Pillow takes them for 0.
+    path = tmp_path / "label.png"
+    path.write_bytes(_file(zlib.compress(bytes(3 * 7)), 3, 8, colour=colour))
+    with pytest.raises(DataError, match="damaged or incomplete"):
+        images.load_annotation(path)
