@@ -13,13 +13,13 @@ from typing import Any
 
 import tensorflow as tf
 
-__all__ = ["CpuConv2D", "kernel_gradient"]
+__all__ = ["CpuConv2D", "kernel_gradient", "stored"]
 
 _TAPS = 3
 # Input times output channels from which this is the faster way.
 _ENOUGH_CHANNELS = 128 * 256
 # Bytes of one channel's pixels in a part: more do not stay in the cache.
-_PART_BYTES = 16384
+_PART_BYTES = 8192
 # Each part adds some thirty operations to the graph.
 _MOST_PARTS = 32
 
@@ -46,7 +46,7 @@ class CpuConv2D(tf.keras.layers.Conv2D):
             return super().call(inputs)
         # Inside a layer a variable reads as the compute dtype. Its handle
         # has the stored one, in which the gradient need not be rounded.
-        kernel = tf.convert_to_tensor(_stored(self.kernel))
+        kernel = tf.convert_to_tensor(stored(self.kernel))
         bias = tf.convert_to_tensor(self.bias)
         return self.activation(_convolve(inputs, kernel, bias))
 
@@ -58,7 +58,7 @@ class CpuConv2D(tf.keras.layers.Conv2D):
         return config
 
 
-def _stored(variable: tf.Variable) -> tf.Variable:
+def stored(variable: tf.Variable) -> tf.Variable:
     """The variable that a Keras precision policy wraps, or itself."""
     return getattr(variable, "_variable", variable)
 
@@ -134,12 +134,16 @@ def kernel_gradient(inputs: tf.Tensor, upstream: tf.Tensor) -> tf.Tensor:
     margin = [1, 1 - width % 2]
     inputs = tf.pad(inputs, [[0, 0], [1, 1], margin, [0, 0]])
     upstream = tf.pad(upstream, [[0, 0], [0, 0], [0, sum(margin)], [0, 0]])
-    parts = [
-        _products(
-            inputs[images, rows.start : rows.stop + 2], upstream[images, rows]
-        )
-        for images, rows in _parts(upstream)
-    ]
+    parts: list[list[tf.Tensor]] = []
+    for images, rows in _parts(upstream):
+        # One after the other: else all would be in memory at once.
+        with tf.control_dependencies(parts[-1] if parts else []):
+            above_and_below = slice(rows.start, rows.stop + 2)
+            parts.append(
+                _products(
+                    inputs[images, above_and_below], upstream[images, rows]
+                )
+            )
     first, plus, minus, last = map(tf.add_n, zip(*parts, strict=True))
     middle = 0.5 * (plus + minus)
     taps = [first + middle, 0.5 * (plus - minus), last + middle]

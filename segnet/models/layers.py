@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from segnet.models.convolution import stored
+
 __all__ = [
     "BilinearUpsampling",
     "CountedDropout",
@@ -95,7 +97,7 @@ class UpsampledConv2D(tf.keras.layers.Conv2D):
         """The kernel `[4, 4, filters, channels]`, summed in its own dtype."""
         # Inside a layer a variable reads as the compute dtype; its handle
         # gives the stored precision, so that sums are rounded only once.
-        kernel = tf.convert_to_tensor(_stored(self.kernel))
+        kernel = tf.convert_to_tensor(stored(self.kernel))
         channels = kernel.shape[2]
         kernel = tf.transpose(kernel, [0, 1, 3, 2])
         fold = tf.constant(np.kron(_FOLD, _FOLD), kernel.dtype)
@@ -240,8 +242,3 @@ def _shape(values: tf.Tensor) -> list[int | tf.Tensor]:
         dynamic[axis] if size is None else size
         for axis, size in enumerate(values.shape)
     ]
-
-
-def _stored(variable: tf.Variable) -> tf.Variable:
-    """The variable that a Keras precision policy wraps, or itself."""
-    return getattr(variable, "_variable", variable)
