@@ -6,6 +6,7 @@ process when it finds no card, so this has to be known before it is loaded.
 
 from __future__ import annotations
 
+import ctypes
 import glob
 import importlib.util
 import os
@@ -17,6 +18,7 @@ __all__ = [
     "find_hpu_hardware",
     "gpu_problem",
     "hpu_problem",
+    "share_heap",
     "share_of_cores",
 ]
 
@@ -35,6 +37,8 @@ CPU_INFO = "/proc/cpuinfo"
 NVIDIA_DRIVER = "/proc/driver/nvidia/version"
 
 _CPU_BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
+# `mallopt`'s number for the most heaps (glibc's malloc.h).
+_M_ARENA_MAX = -8
 # Set by Open MPI's mpirun when it pins each process to its own cores.
 _BOUND_VARIABLE = "OMPI_MCA_orte_bound_at_launch"
 
@@ -143,3 +147,15 @@ def share_of_cores(local_size: int) -> int:
     if os.environ.get(_BOUND_VARIABLE):
         return num_cores
     return max(1, num_cores // local_size)
+
+
+def share_heap() -> bool:
+    """Keeps the C library from giving each thread a heap of its own.
+
+    What one thread frees another one cannot use then, which costs a training
+    on two cores some 50 MB. Returns whether there is a glibc that does it.
+    """
+    try:
+        return bool(ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1))
+    except (AttributeError, OSError):  # another C library
+        return False

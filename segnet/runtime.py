@@ -214,8 +214,7 @@ def setup_runtime(
       seed: Of Python's, NumPy's and TensorFlow's generators; not negative.
       deterministic: Whether to ask for bit-identical results; slower. It
         cannot be taken back within a process.
-      local_rank: Number of this process on its host; picks the GPU. (The HPU
-        is picked by the bridge, from the launcher's variables.)
+      local_rank: Number of this process on its host; picks a GPU, not an HPU.
       local_size: Processes on this host; they share its CPU cores.
       warn: As for `resolve_device`.
 
@@ -233,6 +232,7 @@ def setup_runtime(
     else:
         if tf.config.get_visible_devices("GPU"):
             tf.config.set_visible_devices([], "GPU")
+        hardware.share_heap()
         num_threads = _share_cpu(tf, local_size)
     precision = resolve_precision(precision, device)
     tf.keras.mixed_precision.set_global_policy(_POLICIES[precision])

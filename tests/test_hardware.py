@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import sys
+import types
 
 import pytest
 
@@ -165,3 +166,13 @@ def test_share_of_cores_without_affinity(monkeypatch):
     monkeypatch.delenv("OMPI_MCA_orte_bound_at_launch", raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: 6)
     assert hardware.share_of_cores(3) == 2
+
+
+def test_heap_is_shared_where_the_c_library_can(monkeypatch):
+    asked = []
+    library = types.SimpleNamespace(mallopt=lambda *it: asked.append(it) or 1)
+    monkeypatch.setattr(hardware.ctypes, "CDLL", lambda name: library)
+    assert hardware.share_heap()
+    assert asked == [(-8, 1)]
+    monkeypatch.setattr(hardware.ctypes, "CDLL", lambda name: object())
+    assert not hardware.share_heap()
