@@ -128,6 +128,14 @@ def test_labels_at_enlarges_the_logits_not_the_labels():
     np.testing.assert_array_equal(labels, [[0, 0, 0, 0, 1, 1, 1, 1]] * 3)
 
 
+@pytest.mark.parametrize("num_classes", [2, 12, 255])
+def test_labels_at_takes_the_first_of_the_largest_logits(num_classes):
+    # Few values, so that most pixels have equals.
+    logits = np.random.default_rng(0).integers(-2, 3, (7, 10, num_classes))
+    labels = inference.labels_at(tf.constant(logits, tf.float32), 7, 10)
+    np.testing.assert_array_equal(labels, logits.argmax(-1))
+
+
 def test_the_table_names_every_class(data_dir):
     scores = evaluate.evaluate(
         _eval_step, _dataset(data_dir)[0], NAMES, reduce_sum=_alone
