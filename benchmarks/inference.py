@@ -72,15 +72,18 @@ def create_forward(*, network: Mapping[str, Any], batches: int) -> Work:
 def create_evaluation(*, network: Mapping[str, Any], data_dir: str) -> Work:
     """Prepares the evaluation of a split, without boundary F1.
 
+    Of the larger split: what the start of the input takes, 0.04 s, would be
+    one per cent of the 101 images of CamVid's other one.
+
     Args:
       network: Of `Network`.
-      data_dir: Folder of the shards; the split is `val`.
+      data_dir: Folder of the shards; the split is `train`.
 
     Returns:
       Work that scores the split once and gives the number of images.
     """
     shown = Network(**network)
-    manifest = records.read_manifest(data_dir, "val")
+    manifest = records.read_manifest(data_dir, "train")
     eval_step = _create_eval_step(shown)
     dataset = data.create_eval_dataset(
         sources.RecordSource(manifest, data_dir, cache=False),
