@@ -18,6 +18,9 @@ from segnet import constants
 __all__ = ["encode_record", "frame"]
 
 _FORMATS = ("jpeg", "png")
+_OF_ONE_IMAGE = frozenset(
+    (constants.IMAGE, constants.LABEL, constants.FILENAME, constants.SOURCE_ID)
+)
 # Field numbers of the messages, all of the wire type "length-delimited":
 # Example.features; Features.feature, a map whose entries have key and value;
 # Feature.bytes_list, Feature.int64_list; BytesList.value, Int64List.value.
@@ -68,10 +71,7 @@ def encode_record(
         constants.CHANNELS: 3,
     }
     entries = (
-        _field(
-            _FEATURE,
-            _key(key) + _field(_VALUE, _feature(values[key])),
-        )
+        (_entry if key in _OF_ONE_IMAGE else _common_entry)(key, values[key])
         for key in sorted(values)
     )
     return b"".join(_field(_FEATURES, list(itertools.chain(*entries))))
@@ -90,9 +90,14 @@ def _checksum(data: bytes) -> bytes:
     return struct.pack("<I", value)
 
 
-@functools.cache
-def _key(key: str) -> list[bytes]:
-    return _field(_KEY, [key.encode()])
+def _entry(key: str, value: bytes | int) -> list[bytes]:
+    """An entry of the map of features."""
+    pair = _field(_KEY, [key.encode()]) + _field(_VALUE, _feature(value))
+    return _field(_FEATURE, pair)
+
+
+# What most images of a split have in common is encoded once.
+_common_entry = functools.lru_cache(_entry)
 
 
 def _feature(value: bytes | int) -> list[bytes]:
