@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import concurrent.futures
 import functools
 import json
@@ -43,13 +44,14 @@ def create_conversion(
       Work that converts all of it once and gives the number of images.
     """
     folder = Path(tempfile.mkdtemp(prefix="bench-convert-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     count = 0
     for kind, source in (("images", images_dir), ("labels", annotations_dir)):
         (folder / kind).mkdir()
         for path in sorted(Path(source).iterdir()):
             for number in range(repeats):
                 name = f"{path.stem}-{number}{path.suffix}"
-                os.symlink(path.resolve(), folder / kind / name)
+                _link(path.resolve(), folder / kind / name)
             count += repeats * (kind == "images")
     command = [
         sys.executable,
@@ -71,6 +73,14 @@ def create_conversion(
 
     work.prepare = lambda: shutil.rmtree(folder / "records", ignore_errors=True)
     return work
+
+
+def _link(path: Path, link: Path) -> None:
+    """Gives a file another name; one that costs no look-up, if it can be."""
+    try:
+        os.link(path, link)
+    except OSError:  # on another disk, or somebody else's
+        os.symlink(path, link)
 
 
 def create_decoding(

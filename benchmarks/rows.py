@@ -204,6 +204,7 @@ def _converter_group(scale: Scale, data: Dataset) -> Group:
     """The converter: speed, and memory as the data grow."""
     folders = data.train_folders
     more = {"repeats": scale.repeats}
+    many = {"repeats": scale.many_repeats}
     ours = folders | {
         "num_classes": data.num_classes,
         "void_labels": data.void_labels,
@@ -213,18 +214,19 @@ def _converter_group(scale: Scale, data: Dataset) -> Group:
         {
             "convert": Contender("convert", ours),
             "convert more": Contender("convert", ours | more),
-            "decode": Contender("decode", folders | more),
+            "convert many": Contender("convert", ours | many),
+            "decode": Contender("decode", folders | many),
             "decode to arrays": Contender(
-                "decode", folders | more | {"arrays": True}
+                "decode", folders | many | {"arrays": True}
             ),
         },
         (
             Row(
-                "conversion, bare decoding = 1", "convert more", "decode", 0.85
+                "conversion, bare decoding = 1", "convert many", "decode", 0.85
             ),
             Row(
                 "conversion, decoding to arrays = 1",
-                "convert more",
+                "convert many",
                 "decode to arrays",
             ),
             Row(
