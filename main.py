@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from segnet import flags
+from segnet.config import flags
 from segnet.errors import UserError
 
 

@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import machine, recipe_variants
-from segnet import flags, records, values
+from segnet import records
+from segnet.config import flags, values
 
 ROOT = Path(__file__).resolve().parents[1]
 # Steps by which the pace of a stage is measured, the traced one left out.

@@ -146,7 +146,8 @@ def _start(
 
 def _work(arguments: argparse.Namespace) -> dict[str, Any]:
     """Median seconds of a step, or of an all-reduce of its gradients."""
-    from segnet import commands, flags, runtime
+    from segnet import commands, runtime
+    from segnet.config import flags
 
     command = flags.parse_command(
         ["scaling", "--workdir=none", "--data_dir=none", "--device=cpu",

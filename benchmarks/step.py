@@ -17,10 +17,10 @@ from segnet import (
     optim,
     records,
     runtime,
-    schedule,
     sources,
     steps,
 )
+from segnet.config import schedule
 
 __all__ = ["create_end_to_end", "create_step", "create_train_step"]
 

@@ -22,9 +22,9 @@ from segnet import (
 )
 from segnet.averages import WeightAverages
 from segnet.config import Config
+from segnet.config.schedule import Schedule
 from segnet.errors import ConfigError
 from segnet.records import Manifest
-from segnet.schedule import Schedule
 from segnet.sync_batch_norm import SyncBatchNormalization
 
 __all__ = [

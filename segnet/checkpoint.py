@@ -14,9 +14,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from segnet import config_file
 from segnet.averages import WeightAverages
-from segnet.config import Config
+from segnet.config import Config, config_file
 from segnet.errors import ConfigError, DataError, RunError
 from segnet.files import write_errors, write_text
 
@@ -88,7 +87,7 @@ class RunState(tf.Module):
       step: int64, steps done.
       workers: int64, workers at that step; 0 before the first.
       records: int64, records of the training split then.
-      offset: int64, see `segnet.schedule.Schedule`.
+      offset: int64, see `segnet.config.schedule.Schedule`.
       best_score: float64, best evaluation score so far; -1 before the first.
       best_step: int64, step of that score.
       best_epoch: int64, epochs done at that score.

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 from segnet import config as config_lib
-from segnet import config_file, runtime
-from segnet.config import CHANGEABLE_ON_RESUME, Config
+from segnet import runtime
+from segnet.config import CHANGEABLE_ON_RESUME, Config, config_file
+from segnet.config.flags import Command
 from segnet.errors import ConfigError, RunError
-from segnet.flags import Command
 
 __all__ = ["run", "setup"]
 

@@ -14,10 +14,10 @@ import tensorflow as tf
 
 from segnet import augment as augment_lib
 from segnet import resizing
+from segnet.config.schedule import Stage
 from segnet.constants import IGNORE_LABEL
 from segnet.errors import ConfigError
 from segnet.parallel import num_parallel_calls, pipeline_options
-from segnet.schedule import Stage
 from segnet.sources import RecordSource
 
 __all__ = [

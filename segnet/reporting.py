@@ -10,9 +10,9 @@ import tensorflow as tf
 
 from segnet import summaries
 from segnet.config import Config
+from segnet.config.schedule import Schedule
+from segnet.config.values import parse_profile_steps
 from segnet.optim import LearningRate
-from segnet.schedule import Schedule
-from segnet.values import parse_profile_steps
 
 __all__ = ["Reporter"]
 

@@ -15,11 +15,10 @@ from segnet import (
     models,
     records,
     runtime,
-    schedule,
     sources,
 )
 from segnet.averages import WeightAverages
-from segnet.config import Config
+from segnet.config import Config, schedule
 from segnet.evaluate import SplitEvaluation
 from segnet.recalibration import Recalibration
 

@@ -15,14 +15,13 @@ from segnet import (
     health,
     reporting,
     runtime,
-    schedule,
     scoring,
     signals,
     sources,
     steps,
     summaries,
 )
-from segnet.config import Config
+from segnet.config import Config, schedule
 
 __all__ = ["Stopped", "Trainer"]
 

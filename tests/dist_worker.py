@@ -17,7 +17,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 import tensorflow as tf
 
-from segnet import commands, distributed, flags, runtime, train
+from segnet import commands, distributed, runtime, train
+from segnet.config import flags
 
 
 def smooth_network() -> None:

@@ -8,7 +8,7 @@ from conftest import CLASS_NAMES, ROOT
 from PIL import Image
 
 from benchmarks import compare_recipes, draw_predictions, recipe_variants
-from segnet import flags
+from segnet.config import flags
 from segnet.constants import PALETTE
 
 

@@ -1,4 +1,4 @@
-"""Tests of segnet/config.py and segnet/schedule.py."""
+"""Tests of segnet/config.py and segnet/config/schedule.py."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ import json
 import pytest
 
 from segnet import config as config_lib
-from segnet import config_file
-from segnet.config import Config
+from segnet.config import Config, config_file
+from segnet.config.schedule import create_pass, create_schedule
 from segnet.errors import ConfigError
-from segnet.schedule import create_pass, create_schedule
 
 
 @pytest.mark.parametrize(

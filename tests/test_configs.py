@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 from conftest import ROOT
 
-from segnet import flags
-from segnet.config import Config
+from segnet.config import Config, flags
 
 FLAGFILES = sorted((ROOT / "configs").glob("*.flags"))
 

@@ -10,8 +10,8 @@ import tensorflow as tf
 
 from segnet import data, records, sources
 from segnet.config import Config
+from segnet.config.schedule import create_schedule
 from segnet.errors import ConfigError, DataError
-from segnet.schedule import create_schedule
 
 
 def _source(data_dir, split="train", cache=False):

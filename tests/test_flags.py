@@ -1,11 +1,10 @@
-"""Tests of segnet/flags.py."""
+"""Tests of segnet/config/flags.py."""
 
 from __future__ import annotations
 
 import pytest
 
-from segnet import flags
-from segnet.config import Config
+from segnet.config import Config, flags
 from segnet.errors import ConfigError
 
 

@@ -10,8 +10,8 @@ import dataclasses
 from typing import NoReturn
 
 from segnet.config import Config
+from segnet.config.values import parse_resolutions, parse_size
 from segnet.errors import ConfigError
-from segnet.values import parse_resolutions, parse_size
 
 __all__ = [
     "Schedule",

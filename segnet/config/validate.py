@@ -10,14 +10,14 @@ import dataclasses
 import math
 from typing import Any
 
-from segnet.errors import ConfigError
-from segnet.options import Config
-from segnet.values import (
+from segnet.config.config import Config
+from segnet.config.values import (
     check_size,
     parse_profile_steps,
     parse_resolutions,
     parse_size,
 )
+from segnet.errors import ConfigError
 
 __all__ = [
     "CHANGEABLE_ON_RESUME",

@@ -1,8 +1,7 @@
 """The options of a run: one frozen dataclass, a field for each flag.
 
-Every field is a command-line flag of the same name (`segnet/flags.py` makes
-the flags from the fields); `segnet/config.py` has the rules between them.
-Standard library only.
+Every field is a command-line flag of the same name (`flags` makes the flags from
+the fields); `validate` has the rules between them.
 """
 
 from __future__ import annotations
