@@ -13,23 +13,15 @@ import tensorflow as tf
 
 from benchmarks.contender import Work
 from benchmarks.network import Network
-from segnet import (
-    data,
-    evaluate,
-    inference,
-    models,
-    predict,
-    records,
-    runtime,
-    sources,
-)
+from segnet import data, evaluate, inference, models, predict, records, sources
+from segnet.runtime.device import setup_runtime
 
 __all__ = ["create_evaluation", "create_forward", "create_prediction"]
 
 
 def _create_eval_step(network: Network) -> Callable[[tf.Tensor], tf.Tensor]:
     """The forward pass that evaluation and prediction have."""
-    device = runtime.setup_runtime("cpu", network.precision)
+    device = setup_runtime("cpu", network.precision)
     model = models.create_model(
         network.architecture,
         network.num_classes,

@@ -146,8 +146,9 @@ def _start(
 
 def _work(arguments: argparse.Namespace) -> dict[str, Any]:
     """Median seconds of a step, or of an all-reduce of its gradients."""
-    from segnet import commands, runtime
+    from segnet import commands
     from segnet.config import flags
+    from segnet.runtime.device import prepare_environment
 
     command = flags.parse_command(
         ["scaling", "--workdir=none", "--data_dir=none", "--device=cpu",
@@ -156,7 +157,7 @@ def _work(arguments: argparse.Namespace) -> dict[str, Any]:
          f"--input_width={arguments.width}",
          f"--width_multiplier={arguments.width_multiplier}"]
     )  # fmt: skip
-    runtime.prepare_environment("cpu")
+    prepare_environment("cpu")
     device = commands.setup(command.config)
     once, num_bytes = _prepare(command.config, device, arguments.worker)
     once()  # Traces.
@@ -172,7 +173,8 @@ def _prepare(config: Any, device: Any, kind: str) -> tuple[Any, int]:
     """What is timed, and the bytes of the gradients."""
     import tensorflow as tf
 
-    from segnet import build, data, distributed, losses, steps
+    from segnet import build, data, losses, steps
+    from segnet.runtime import distributed
 
     model = build.build_model(config, 11)
     variables = model.trainable_variables

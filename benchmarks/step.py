@@ -9,18 +9,9 @@ import tensorflow as tf
 
 from benchmarks.contender import Work
 from benchmarks.network import Network
-from segnet import (
-    config,
-    data,
-    losses,
-    models,
-    optim,
-    records,
-    runtime,
-    sources,
-    steps,
-)
+from segnet import config, data, losses, models, optim, records, sources, steps
 from segnet.config import schedule
+from segnet.runtime.device import setup_runtime
 
 __all__ = ["create_end_to_end", "create_step", "create_train_step"]
 
@@ -30,7 +21,7 @@ _MANY = 10**6
 
 def create_train_step(network: Network) -> steps.TrainStep:
     """The step of the trainer with Adam and cross-entropy, on the CPU."""
-    device = runtime.setup_runtime("cpu", network.precision)
+    device = setup_runtime("cpu", network.precision)
     model = models.create_model(
         network.architecture,
         network.num_classes,

@@ -12,12 +12,10 @@ import tensorflow as tf
 from segnet import (
     checkpoint,
     class_weights,
-    distributed,
     inference,
     losses,
     models,
     optim,
-    runtime,
     steps,
 )
 from segnet.averages import WeightAverages
@@ -25,6 +23,8 @@ from segnet.config import Config
 from segnet.config.schedule import Schedule
 from segnet.errors import ConfigError
 from segnet.records import Manifest
+from segnet.runtime import distributed
+from segnet.runtime.device import Runtime
 from segnet.sync_batch_norm import SyncBatchNormalization
 
 __all__ = [
@@ -104,7 +104,7 @@ def build_inference_model(config: Config, num_classes: int) -> tf.keras.Model:
 def build_eval_step(
     config: Config,
     model: tf.keras.Model,
-    device: runtime.Runtime,
+    device: Runtime,
     *,
     tta: bool = False,
 ) -> Callable[[tf.Tensor], tf.Tensor]:
@@ -120,7 +120,7 @@ def build_eval_step(
     )
 
 
-def needs_static_shapes(device: runtime.Runtime) -> bool:
+def needs_static_shapes(device: Runtime) -> bool:
     """Whether each new shape is compiled, which takes a Gaudi minutes."""
     return device.device == "hpu"
 

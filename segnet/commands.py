@@ -8,10 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 from segnet import config as config_lib
-from segnet import runtime
 from segnet.config import CHANGEABLE_ON_RESUME, Config, config_file
 from segnet.config.flags import Command
 from segnet.errors import ConfigError, RunError
+from segnet.runtime.device import Runtime, prepare_environment, setup_runtime
 
 __all__ = ["run", "setup"]
 
@@ -32,7 +32,7 @@ def run(command: Command) -> int:
     Raises:
       UserError: For all that the user can mend.
     """
-    runtime.prepare_environment(command.config.device)
+    prepare_environment(command.config.device)
     modes = {"train": _train, "evaluate": _evaluate, "predict": _predict}
     try:
         return modes[command.mode](command)
@@ -47,7 +47,7 @@ def _explain(error: Exception) -> Exception:
     """An error that the user can do something about, or the error itself."""
     import tensorflow as tf
 
-    from segnet import distributed
+    from segnet.runtime import distributed
 
     if distributed.is_worker_lost(error):
         return RunError(
@@ -86,12 +86,12 @@ def _merge(command: Command, changeable: frozenset[str]) -> Config | None:
     return merged
 
 
-def setup(config: Config) -> runtime.Runtime:
+def setup(config: Config) -> Runtime:
     """Device, precision, seeds and workers of this process."""
-    from segnet import distributed
+    from segnet.runtime import distributed
 
     place = distributed.launched()
-    device = runtime.setup_runtime(
+    device = setup_runtime(
         config.device,
         config.precision,
         seed=config.seed,
@@ -121,7 +121,8 @@ def _train(command: Command) -> int:
             "tools/convert_to_tfrecord.py wrote"
         )
     device = setup(config)
-    from segnet import distributed, summaries, train, trainer
+    from segnet import summaries, train, trainer
+    from segnet.runtime import distributed
 
     try:
         result = train.train_and_evaluate(config, device)
@@ -138,7 +139,7 @@ def _train(command: Command) -> int:
 
 def _load(
     command: Command,
-) -> tuple[Config, runtime.Runtime, str, Callable[[Any], Any]]:
+) -> tuple[Config, Runtime, str, Callable[[Any], Any]]:
     """Config, device, checkpoint and forward pass of a trained workdir."""
     config = _merge(command, _CHANGEABLE_LATER)
     if config is None:
@@ -167,13 +168,13 @@ def _evaluate(command: Command) -> int:
     from segnet import (
         build,
         checkpoint,
-        distributed,
         evaluate,
         metrics,
         records,
         sources,
         summaries,
     )
+    from segnet.runtime import distributed
 
     manifest = records.read_manifest(config.data_dir, config.eval_split)
     sources.check_classes(manifest, config.class_names, config.data_dir)
@@ -218,7 +219,8 @@ def _evaluate(command: Command) -> int:
 
 def _predict(command: Command) -> int:
     """--mode=predict."""
-    from segnet import build, distributed, predict, summaries
+    from segnet import build, predict, summaries
+    from segnet.runtime import distributed
 
     paths = predict.find_inputs(command.image_path)
     config, device, _, eval_step = _load(command)

@@ -11,16 +11,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from segnet import (
-    boundary,
-    data,
-    distributed,
-    inference,
-    metrics,
-    records,
-    sources,
-)
+from segnet import boundary, data, inference, metrics, records, sources
 from segnet.config import Config
+from segnet.runtime import distributed
 
 __all__ = ["SplitEvaluation", "evaluate"]
 

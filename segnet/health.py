@@ -8,8 +8,8 @@ from collections.abc import Iterable
 import numpy as np
 import tensorflow as tf
 
-from segnet import distributed
 from segnet.errors import RunError
+from segnet.runtime import distributed
 from segnet.steps import Totals
 
 __all__ = ["check_finite", "share_averages", "take_loss"]

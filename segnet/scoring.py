@@ -7,20 +7,13 @@ from typing import Any
 
 import tensorflow as tf
 
-from segnet import (
-    build,
-    data,
-    distributed,
-    health,
-    models,
-    records,
-    runtime,
-    sources,
-)
+from segnet import build, data, health, models, records, sources
 from segnet.averages import WeightAverages
 from segnet.config import Config, schedule
 from segnet.evaluate import SplitEvaluation
 from segnet.recalibration import Recalibration
+from segnet.runtime import distributed
+from segnet.runtime.device import Runtime
 
 __all__ = ["Scorer"]
 
@@ -31,7 +24,7 @@ class Scorer:
     def __init__(
         self,
         config: Config,
-        device: runtime.Runtime,
+        device: Runtime,
         model: tf.keras.Model,
         averages: WeightAverages | None,
         source: sources.RecordSource,

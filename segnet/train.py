@@ -6,8 +6,10 @@ import dataclasses
 
 import tensorflow as tf
 
-from segnet import build, distributed, elastic, runtime, signals, sources
+from segnet import build, signals, sources
 from segnet.config import Config
+from segnet.runtime import distributed, elastic
+from segnet.runtime.device import Runtime
 from segnet.trainer import Trainer
 
 __all__ = ["TrainResult", "train_and_evaluate"]
@@ -33,7 +35,7 @@ class TrainResult:
     stopped_early: bool
 
 
-def train_and_evaluate(config: Config, device: runtime.Runtime) -> TrainResult:
+def train_and_evaluate(config: Config, device: Runtime) -> TrainResult:
     """Trains until the end of the run, from where its workdir stands.
 
     Args:

@@ -11,10 +11,8 @@ from segnet import (
     build,
     checkpoint,
     data,
-    distributed,
     health,
     reporting,
-    runtime,
     scoring,
     signals,
     sources,
@@ -22,6 +20,8 @@ from segnet import (
     summaries,
 )
 from segnet.config import Config, schedule
+from segnet.runtime import distributed
+from segnet.runtime.device import Runtime
 
 __all__ = ["Stopped", "Trainer"]
 
@@ -43,7 +43,7 @@ class Trainer:
     """The objects of a run and the loop over them."""
 
     def __init__(
-        self, config: Config, device: runtime.Runtime, splits: sources.Splits
+        self, config: Config, device: Runtime, splits: sources.Splits
     ) -> None:
         """Builds everything, with random weights.
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from segnet import distributed
+from segnet.runtime import distributed
 from segnet.sync_batch_norm import SyncBatchNormalization
 
 SHAPES = ((3, 3, 2), (5,), (1,))

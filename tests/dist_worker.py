@@ -17,8 +17,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 import tensorflow as tf
 
-from segnet import commands, distributed, runtime, train
+from segnet import commands, train
 from segnet.config import flags
+from segnet.runtime import distributed
+from segnet.runtime.device import prepare_environment
 
 
 def smooth_network() -> None:
@@ -40,7 +42,7 @@ def work(folder: Path, name: str, arguments: list[str]) -> None:
         ["dist_worker.py", f"--workdir={folder / name}", *arguments]
     )
     flags.check_command(command)
-    runtime.prepare_environment(command.config.device)
+    prepare_environment(command.config.device)
     device = commands.setup(command.config)
     result = train.train_and_evaluate(command.config, device)
     np.savez(

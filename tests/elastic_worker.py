@@ -25,7 +25,8 @@ _SECS_A_STEP_ALONE = 0.5
 
 def install(note: Path) -> None:
     """Makes the loop over steps die once, and slow where it is alone."""
-    from segnet import distributed, trainer
+    from segnet import trainer
+    from segnet.runtime import distributed
 
     after_step = trainer.Trainer._after_step
 

@@ -1,4 +1,4 @@
-"""What `segnet.distributed` computes with two workers."""
+"""What `segnet.runtime.distributed` computes with two workers."""
 
 from __future__ import annotations
 

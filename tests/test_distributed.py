@@ -1,4 +1,4 @@
-"""`segnet.distributed` in a single process; see also test_collectives.py."""
+"""`distributed` in a single process; see also test_collectives.py."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from segnet import distributed
 from segnet.errors import ConfigError
+from segnet.runtime import distributed
 
 
 @pytest.fixture

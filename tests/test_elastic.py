@@ -12,8 +12,8 @@ import pytest
 from conftest import ROOT, lines, run_flags
 from test_distributed_training import HOROVODRUN, needs_horovod
 
-from segnet import elastic
 from segnet.errors import ConfigError
+from segnet.runtime import elastic
 
 EPOCHS = 12
 

@@ -19,7 +19,7 @@ import pytest
 from conftest import ROOT
 from test_hpu_runs import MISSING_ON_GAUDI
 
-from segnet import hardware, runtime
+from segnet.runtime import device, hardware
 
 VERSION = "1.14.0.493"
 
@@ -84,12 +84,12 @@ def test_the_calls_that_are_made_exist():
     )
     assert result.returncode == 0, result.stderr
     version, required = json.loads(result.stdout.splitlines()[-1])
-    assert version == runtime._HPU_TENSORFLOW
+    assert version == device._HPU_TENSORFLOW
     assert required == []
 
 
 def test_the_bridge_reads_the_variables_that_are_set(bridge):
-    for name in (*runtime._HPU_ENVIRONMENT, runtime._BF16_VARIABLE):
+    for name in (*device._HPU_ENVIRONMENT, device._BF16_VARIABLE):
         if name != "TF_DISABLE_MKL":  # TensorFlow reads that one.
             assert name.encode() in bridge, name
 

@@ -6,7 +6,7 @@ import types
 
 import pytest
 
-from segnet import hardware
+from segnet.runtime import hardware
 
 
 @pytest.fixture

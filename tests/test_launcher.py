@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from segnet import launcher
 from segnet.errors import ConfigError
+from segnet.runtime import launcher
 
 
 def test_no_launcher_is_rank_0_of_1():

@@ -9,13 +9,20 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from segnet import hardware, runtime
 from segnet.errors import ConfigError
+from segnet.runtime import hardware
+from segnet.runtime.device import (
+    Runtime,
+    prepare_environment,
+    resolve_device,
+    resolve_precision,
+    setup_runtime,
+)
 
-_ROOT = Path(runtime.__file__).resolve().parents[1]
+_ROOT = Path(__file__).resolve().parents[1]
 _QUIET = """
-from segnet import runtime
-runtime.quiet_tensorflow()
+from segnet.runtime import device
+device.quiet_tensorflow()
 import tensorflow as tf
 tf.constant(1) + 1
 import tensorflow_addons
@@ -92,20 +99,20 @@ def test_quiet_unless_asked_for():
 
 def test_auto_falls_back_to_the_cpu():
     warnings = []
-    assert runtime.resolve_device("auto", warnings.append) == "cpu"
+    assert resolve_device("auto", warnings.append) == "cpu"
     assert warnings == []
 
 
 def test_auto_prefers_a_gpu_to_the_cpu(monkeypatch):
     _Gpus(monkeypatch, [(7, 5)])
-    assert runtime.resolve_device("auto") == "gpu"
-    assert runtime.resolve_device("cpu") == "cpu"
+    assert resolve_device("auto") == "gpu"
+    assert resolve_device("cpu") == "cpu"
 
 
 def test_auto_prefers_an_hpu_to_a_gpu(monkeypatch):
     _Gpus(monkeypatch, [(7, 5)])
     monkeypatch.setattr(hardware, "hpu_problem", lambda: None)
-    assert runtime.resolve_device("auto") == "hpu"
+    assert resolve_device("auto") == "hpu"
 
 
 def test_auto_warns_of_an_hpu_that_cannot_be_used(
@@ -113,7 +120,7 @@ def test_auto_warns_of_an_hpu_that_cannot_be_used(
 ):
     (tmp_path / "hl0").touch()
     monkeypatch.setenv("SEGNET_HPU_DEVICE_GLOB", str(tmp_path / "hl*"))
-    assert runtime.resolve_device("auto") == "cpu"
+    assert resolve_device("auto") == "cpu"
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1
     assert lines[0].startswith("segnet: --device=auto goes on without the HPU")
@@ -124,7 +131,7 @@ def test_hpu_without_hardware_is_one_line():
     with pytest.raises(
         ConfigError, match="--device=hpu: no Gaudi here"
     ) as info:
-        runtime.setup_runtime("hpu")
+        setup_runtime("hpu")
     assert "\n" not in str(info.value)
     assert info.value.exit_status == 2
     assert "habana_frameworks" not in sys.modules
@@ -133,7 +140,7 @@ def test_hpu_without_hardware_is_one_line():
 def test_gpu_without_gpu_is_one_line(monkeypatch):
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda _: [])
     with pytest.raises(ConfigError, match="TensorFlow sees no GPU") as info:
-        runtime.setup_runtime("gpu")
+        setup_runtime("gpu")
     assert "\n" not in str(info.value)
 
 
@@ -145,13 +152,13 @@ def test_gpu_without_gpu_is_one_line(monkeypatch):
 def test_environment_of_the_bridge(monkeypatch, device, usable, expected):
     problem = None if usable else "no Gaudi"
     monkeypatch.setattr(hardware, "hpu_problem", lambda: problem)
-    runtime.prepare_environment(device)
+    prepare_environment(device)
     assert os.environ.get("TF_DISABLE_MKL") == expected
 
 
 def test_environment_of_the_user_wins(monkeypatch):
     monkeypatch.setenv("TF_ALLOW_CONTROL_EDGES_IN_HABANA_OPS", "0")
-    runtime.prepare_environment("hpu")
+    prepare_environment("hpu")
     assert os.environ["TF_ALLOW_CONTROL_EDGES_IN_HABANA_OPS"] == "0"
 
 
@@ -168,7 +175,7 @@ def test_environment_of_the_user_wins(monkeypatch):
 )
 def test_precision(monkeypatch, precision, device, native, expected):
     monkeypatch.setattr(hardware, "cpu_has_bfloat16", lambda: native)
-    assert runtime.resolve_precision(precision, device) == expected
+    assert resolve_precision(precision, device) == expected
 
 
 @pytest.mark.parametrize(
@@ -181,36 +188,36 @@ def test_precision(monkeypatch, precision, device, native, expected):
 )
 def test_precision_of_gpus(monkeypatch, capabilities, expected):
     _Gpus(monkeypatch, capabilities)
-    assert runtime.resolve_precision("auto", "gpu") == expected
-    assert runtime.resolve_precision("float16", "gpu") == "float16"
-    assert runtime.resolve_precision("float32", "gpu") == "float32"
+    assert resolve_precision("auto", "gpu") == expected
+    assert resolve_precision("float16", "gpu") == "float16"
+    assert resolve_precision("float32", "gpu") == "float32"
 
 
 def test_bfloat16_on_an_old_gpu(monkeypatch):
     _Gpus(monkeypatch, [(7, 0)])
     with pytest.raises(ConfigError, match="use --precision=float16"):
-        runtime.resolve_precision("bfloat16", "gpu")
+        resolve_precision("bfloat16", "gpu")
 
 
 @pytest.mark.parametrize("device", ["cpu", "hpu"])
 def test_float16_is_for_gpus(device):
     with pytest.raises(ConfigError, match="use --precision=bfloat16"):
-        runtime.resolve_precision("float16", device)
+        resolve_precision("float16", device)
 
 
 def test_policy_and_conversion_by_the_bridge_exclude_each_other(monkeypatch):
     monkeypatch.setenv("TF_BF16_CONVERSION", "full")
-    assert runtime.resolve_precision("auto", "hpu") == "float32"
-    assert runtime.resolve_precision("float32", "hpu") == "float32"
+    assert resolve_precision("auto", "hpu") == "float32"
+    assert resolve_precision("float32", "hpu") == "float32"
     with pytest.raises(ConfigError, match="TF_BF16_CONVERSION=full"):
-        runtime.resolve_precision("bfloat16", "hpu")
+        resolve_precision("bfloat16", "hpu")
     monkeypatch.setenv("TF_BF16_CONVERSION", "0")
-    assert runtime.resolve_precision("bfloat16", "hpu") == "bfloat16"
+    assert resolve_precision("bfloat16", "hpu") == "bfloat16"
 
 
 def test_setup_sets_policy_and_seeds():
-    place = runtime.setup_runtime("cpu", "bfloat16", seed=7)
-    assert place == runtime.Runtime(
+    place = setup_runtime("cpu", "bfloat16", seed=7)
+    assert place == Runtime(
         device="cpu",
         device_name="/device:CPU:0",
         precision="bfloat16",
@@ -220,7 +227,7 @@ def test_setup_sets_policy_and_seeds():
     assert tf.keras.mixed_precision.global_policy().name == "mixed_bfloat16"
     drawn = [np.random.rand(), float(tf.random.uniform([]))]
     # In one process, again.
-    runtime.setup_runtime("cpu", "float32", seed=7)
+    setup_runtime("cpu", "float32", seed=7)
     assert tf.keras.mixed_precision.global_policy().name == "float32"
     assert drawn == [np.random.rand(), float(tf.random.uniform([]))]
 
@@ -233,24 +240,24 @@ def test_determinism(monkeypatch, deterministic):
         "enable_op_determinism",
         lambda: calls.append("on"),
     )
-    runtime.setup_runtime("cpu", deterministic=deterministic)
+    setup_runtime("cpu", deterministic=deterministic)
     assert calls == (["on"] if deterministic else [])
 
 
 def test_one_gpu_for_each_local_rank(monkeypatch):
     gpus = _Gpus(monkeypatch, [(7, 0), (7, 0)])
-    place = runtime.setup_runtime("auto", "float16", local_rank=1, local_size=2)
+    place = setup_runtime("auto", "float16", local_rank=1, local_size=2)
     assert place.device_name == "/device:GPU:0"
     assert place.policy_name == "mixed_float16"
     assert gpus.growing == [("gpu1", True)]
     assert gpus.visible == ("gpu1", "GPU")
     with pytest.raises(ConfigError, match="process 3 of this host finds 2"):
-        runtime.setup_runtime("gpu", local_rank=2, local_size=3)
+        setup_runtime("gpu", local_rank=2, local_size=3)
 
 
 def test_cpu_leaves_gpus_alone(monkeypatch):
     gpus = _Gpus(monkeypatch, [(8, 0)])
-    runtime.setup_runtime("cpu", "float32")
+    setup_runtime("cpu", "float32")
     assert gpus.visible == ([], "GPU")
     assert gpus.growing == []
 
@@ -266,17 +273,17 @@ def test_local_ranks_share_the_cores(monkeypatch):
             f"set_{kind}_op_parallelism_threads",
             lambda number, kind=kind: chosen.update({kind: number}),
         )
-    assert runtime.setup_runtime("cpu", local_size=3).num_threads == 4
+    assert setup_runtime("cpu", local_size=3).num_threads == 4
     assert chosen == {"intra": 4, "inter": 4}
     chosen.clear()
     monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "1")
-    assert runtime.setup_runtime("cpu", local_size=3).num_threads is None
+    assert setup_runtime("cpu", local_size=3).num_threads is None
     assert chosen == {}
 
 
 def test_threads_stay_once_operations_have_run():
     tf.constant(1) + 1
     before = tf.config.threading.get_intra_op_parallelism_threads()
-    place = runtime.setup_runtime("cpu", local_size=997)
+    place = setup_runtime("cpu", local_size=997)
     assert tf.config.threading.get_intra_op_parallelism_threads() == before
     assert place.num_threads == (before or None)

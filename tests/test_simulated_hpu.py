@@ -10,8 +10,8 @@ import pytest
 import simulated_hpu
 import tensorflow as tf
 
-from segnet import runtime
 from segnet.errors import ConfigError
+from segnet.runtime.device import setup_runtime
 
 pytestmark = pytest.mark.hpu
 
@@ -142,14 +142,18 @@ def test_other_tensorflow_is_one_line(library, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(env["PYTHONPATH"].split(os.pathsep)[0])
     monkeypatch.setattr(tf, "__version__", "2.16.1")
     with pytest.raises(ConfigError, match=r"needs TensorFlow 2\.15\.0"):
-        runtime.setup_runtime("hpu")
+        setup_runtime("hpu")
     assert "habana_frameworks.tensorflow" not in sys.modules
 
 
 def test_bridge_that_does_not_load_is_one_line(tmp_path):
     env = simulated_hpu.simulated_hpu_env(tmp_path, tmp_path / "absent.so")
     result = _run(
-        ["-c", "from segnet import runtime; runtime.setup_runtime('hpu')"], env
+        [
+            "-c",
+            "from segnet.runtime import device; device.setup_runtime('hpu')",
+        ],
+        env,
     )
     last = result.stderr.splitlines()[-1]
     assert last.startswith("segnet.errors.ConfigError: --device=hpu:")

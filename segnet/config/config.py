@@ -1,7 +1,7 @@
 """The options of a run: one frozen dataclass, a field for each flag.
 
-Every field is a command-line flag of the same name (`flags` makes the flags from
-the fields); `validate` has the rules between them.
+Every field is a command-line flag of the same name: `flags` makes the flags
+from the fields, and `validate` has the rules between them.
 """
 
 from __future__ import annotations

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import sys
 
-from segnet import runtime
+from segnet.runtime.device import prepare_environment, setup_runtime
 
 device, precision = sys.argv[1:3]
-runtime.prepare_environment(device)
+prepare_environment(device)
 
 import tensorflow as tf  # noqa: E402 - the environment comes first
 
-place = runtime.setup_runtime(device, precision, seed=3)
+place = setup_runtime(device, precision, seed=3)
 layers = tf.keras.layers
 
 

@@ -1,6 +1,6 @@
 """Many workers: rank and size, broadcasts and sums over all of them.
 
-With `segnet.elastic` the only module that imports `horovod`, and only where
+With `elastic` the only module that imports `horovod`, and only where
 `horovodrun` or `mpirun` started more than one process; everywhere else each
 function does what a single worker needs, mostly nothing. Sums, never means,
 since the loss is divided by a weight that is itself a sum over the workers.
@@ -19,7 +19,7 @@ import numpy as np
 import tensorflow as tf
 
 from segnet.errors import ConfigError
-from segnet.launcher import Launched, launched
+from segnet.runtime.launcher import Launched, launched
 
 __all__ = [
     "COMPRESSIONS",

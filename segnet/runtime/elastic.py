@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
-from segnet import distributed
 from segnet.errors import ConfigError
+from segnet.runtime import distributed
 
 __all__ = ["run_elastic"]
 

@@ -14,8 +14,8 @@ import warnings
 from collections.abc import Callable
 from types import ModuleType
 
-from segnet import hardware
 from segnet.errors import ConfigError
+from segnet.runtime import hardware
 
 __all__ = [
     "Runtime",

@@ -1,0 +1,1 @@
+"""Device, precision and seeds of a process, and the workers it belongs to."""
