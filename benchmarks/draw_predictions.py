@@ -21,7 +21,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from segnet.constants import IGNORE_LABEL, PALETTE
 from segnet.images import list_images, load_image
-from segnet.overlay import colour_labels
+from segnet.images.overlay import colour_labels
 
 _CELL_WIDTH = 200
 _GAP = 4

@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 import tensorflow as tf
 
-from segnet import images, inference, overlay, resizing
+from segnet import images, inference, resizing
 from segnet.errors import ConfigError, DataError, RunError
 from segnet.files import write_errors
+from segnet.images import overlay
 
 __all__ = ["find_inputs", "predict"]
 

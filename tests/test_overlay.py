@@ -1,10 +1,11 @@
-"""Tests of segnet/overlay.py."""
+"""Tests of segnet/images/overlay.py."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from segnet import constants, overlay
+from segnet import constants
+from segnet.images import overlay
 
 
 def test_colours_are_those_of_the_palette():

@@ -12,8 +12,9 @@ import pytest
 import tensorflow as tf
 from PIL import Image, PngImagePlugin
 
-from segnet import images, png
+from segnet import images
 from segnet.errors import DataError
+from segnet.images import png
 
 LABEL = files.labels(0, 12, 23, 31)
 

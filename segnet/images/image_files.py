@@ -21,9 +21,9 @@ import pathlib
 import numpy as np
 from PIL import Image
 
-from segnet import png
 from segnet.errors import DataError
-from segnet.picture_files import (
+from segnet.images import png
+from segnet.images.decoding import (
     bit_depth_of,
     check_pixels,
     decode_grey,

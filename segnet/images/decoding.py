@@ -1,6 +1,6 @@
 """Picture files: opened strictly, decoded fully, turned upright.
 
-What `segnet.images` builds on. Pillow, numpy and the standard library only.
+What `image_files` builds on. Pillow, numpy and the standard library only.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import zlib
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from segnet import png
 from segnet.errors import DataError
+from segnet.images import png
 
 __all__ = [
     "bit_depth_of",
