@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import machine, recipe_variants
-from segnet import records
 from segnet.config import flags, values
+from segnet.records.splits import read_manifest
 
 ROOT = Path(__file__).resolve().parents[1]
 # Steps by which the pace of a stage is measured, the traced one left out.
@@ -122,7 +122,7 @@ def _fit(
 ) -> list[str]:
     """Flags with as many epochs of each stage as fit into the time."""
     config = flags.parse_command(["main.py", *command]).config
-    records_ = records.read_manifest(arguments.data_dir, "train").num_records
+    records_ = read_manifest(arguments.data_dir, "train").num_records
     stages = values.parse_resolutions(config.resolution_schedule)
     shares = [_LOW_RESOLUTION_SHARE / len(stages)] * len(stages)
     epochs = []
@@ -168,7 +168,7 @@ def _pace(
 
 def rarest_classes(data_dir: str, count: int = 3) -> list[str]:
     """Names of the classes with the fewest training pixels."""
-    manifest = records.read_manifest(data_dir, "train")
+    manifest = read_manifest(data_dir, "train")
     pairs = zip(manifest.pixel_counts, manifest.class_names, strict=True)
     return [name for _, name in sorted(pairs)[:count]]
 

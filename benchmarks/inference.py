@@ -13,7 +13,8 @@ import tensorflow as tf
 
 from benchmarks.contender import Work
 from benchmarks.network import Network
-from segnet import data, evaluate, inference, models, predict, records, sources
+from segnet import data, evaluate, inference, models, predict, sources
+from segnet.records.splits import read_manifest
 from segnet.runtime.device import setup_runtime
 
 __all__ = ["create_evaluation", "create_forward", "create_prediction"]
@@ -75,7 +76,7 @@ def create_evaluation(*, network: Mapping[str, Any], data_dir: str) -> Work:
       Work that scores the split once and gives the number of images.
     """
     shown = Network(**network)
-    manifest = records.read_manifest(data_dir, "train")
+    manifest = read_manifest(data_dir, "train")
     eval_step = _create_eval_step(shown)
     dataset = data.create_eval_dataset(
         sources.RecordSource(manifest, data_dir, cache=False),

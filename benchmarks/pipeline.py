@@ -41,10 +41,10 @@ def create_pipeline(
       Work that takes `batches` batches and gives the number of images.
     """
     from benchmarks import step
-    from segnet import records
+    from segnet.records.splits import read_manifest
 
     dataset = step.create_dataset(
-        records.read_manifest(data_dir, "train"),
+        read_manifest(data_dir, "train"),
         data_dir,
         height=height,
         width=width,

@@ -9,8 +9,10 @@ import tensorflow as tf
 
 from benchmarks.contender import Work
 from benchmarks.network import Network
-from segnet import config, data, losses, models, optim, records, sources, steps
+from segnet import config, data, losses, models, optim, sources, steps
 from segnet.config import schedule
+from segnet.records.manifest import Manifest
+from segnet.records.splits import read_manifest
 from segnet.runtime.device import setup_runtime
 
 __all__ = ["create_end_to_end", "create_step", "create_train_step"]
@@ -88,7 +90,7 @@ def create_end_to_end(
     shown = Network(**network)
     train_step = create_train_step(shown)
     dataset = create_dataset(
-        records.read_manifest(data_dir, "train"),
+        read_manifest(data_dir, "train"),
         data_dir,
         height=shown.height,
         width=shown.width,
@@ -129,7 +131,7 @@ class _EndToEnd:
 
 
 def create_dataset(
-    manifest: records.Manifest,
+    manifest: Manifest,
     data_dir: str,
     *,
     height: int,

@@ -165,18 +165,12 @@ def _load(
 def _evaluate(command: Command) -> int:
     """--mode=evaluate."""
     config, device, path, eval_step = _load(command)
-    from segnet import (
-        build,
-        checkpoint,
-        evaluate,
-        metrics,
-        records,
-        sources,
-        summaries,
-    )
+    from segnet import build, checkpoint, evaluate, metrics, sources, summaries
+    from segnet.files import write_errors
+    from segnet.records.splits import read_manifest
     from segnet.runtime import distributed
 
-    manifest = records.read_manifest(config.data_dir, config.eval_split)
+    manifest = read_manifest(config.data_dir, config.eval_split)
     sources.check_classes(manifest, config.class_names, config.data_dir)
     progress = summaries.Progress(
         manifest.num_records,
@@ -201,7 +195,7 @@ def _evaluate(command: Command) -> int:
         "checkpoint": path,
         "tta": command.tta,
     }
-    with records.write_errors(target):
+    with write_errors(target):
         checkpoint.write_json(target, result)
     summaries.say(
         f"{metrics.format_table(scores)}\n\nconfusion, percent of the truth\n"

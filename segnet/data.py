@@ -17,7 +17,7 @@ from segnet import resizing
 from segnet.config.schedule import Stage
 from segnet.constants import IGNORE_LABEL
 from segnet.errors import ConfigError
-from segnet.parallel import num_parallel_calls, pipeline_options
+from segnet.records.parallel import num_parallel_calls, pipeline_options
 from segnet.sources import RecordSource
 
 __all__ = [

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from segnet import boundary, data, inference, metrics, records, sources
+from segnet import boundary, data, inference, metrics, sources
 from segnet.config import Config
+from segnet.records.manifest import Manifest
 from segnet.runtime import distributed
 
 __all__ = ["SplitEvaluation", "evaluate"]
@@ -27,7 +28,7 @@ class SplitEvaluation:
     def __init__(
         self,
         eval_step: Callable[[tf.Tensor], tf.Tensor],
-        manifest: records.Manifest,
+        manifest: Manifest,
         config: Config,
         *,
         pad: bool = True,

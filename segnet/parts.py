@@ -13,12 +13,13 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from segnet import processes, shard_files, tfrecord
+from segnet import processes, shard_files
 from segnet.conversion import Converted, Rules, convert_pair
 from segnet.errors import RunError
 from segnet.files import reason
-from segnet.manifest import Statistics
 from segnet.pairs import Pair, Problem
+from segnet.records import encoding
+from segnet.records.manifest import Statistics
 
 __all__ = ["Part", "convert_part", "convert_parts", "split_parts"]
 
@@ -219,7 +220,7 @@ def _do_job(number: int) -> Part:
 
 
 def _encode(result: Converted) -> bytes:
-    return tfrecord.encode_record(
+    return encoding.encode_record(
         image=result.image.data,
         image_format=result.image.format,
         label=result.label,

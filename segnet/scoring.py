@@ -7,11 +7,12 @@ from typing import Any
 
 import tensorflow as tf
 
-from segnet import build, data, health, models, records, sources
+from segnet import build, data, health, models, sources
 from segnet.averages import WeightAverages
 from segnet.config import Config, schedule
 from segnet.evaluate import SplitEvaluation
 from segnet.recalibration import Recalibration
+from segnet.records.manifest import Manifest
 from segnet.runtime import distributed
 from segnet.runtime.device import Runtime
 
@@ -28,7 +29,7 @@ class Scorer:
         model: tf.keras.Model,
         averages: WeightAverages | None,
         source: sources.RecordSource,
-        manifest: records.Manifest,
+        manifest: Manifest,
     ) -> None:
         """Prepares the forward passes.
 

@@ -11,9 +11,9 @@ import itertools
 import types
 from collections.abc import Iterator, Sequence
 
-from segnet import tfrecord
 from segnet.errors import RunError
 from segnet.files import gfile, write_errors
+from segnet.records import encoding
 
 __all__ = ["ShardFile", "ShardWriter", "even_bounds", "rearrange"]
 
@@ -80,7 +80,7 @@ class ShardWriter:
           RunError: It cannot be written.
         """
         with write_errors(self._path):
-            self.write_frame(tfrecord.frame(serialized))
+            self.write_frame(encoding.frame(serialized))
 
     def write_frame(self, frame: bytes) -> None:
         """Adds a record that has its frame.

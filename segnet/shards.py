@@ -9,11 +9,12 @@ import types
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from segnet import processes, shard_files, splits
+from segnet import processes, shard_files
 from segnet.constants import IGNORE_LABEL, SHARD_TEMPLATE
 from segnet.errors import DataError, RunError
 from segnet.files import gfile, size, write_errors
-from segnet.manifest import Manifest, Shard
+from segnet.records import splits
+from segnet.records.manifest import Manifest, Shard
 from segnet.shard_files import ShardFile
 
 __all__ = ["SplitWriter", "default_num_shards"]

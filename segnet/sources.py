@@ -10,9 +10,12 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from segnet import records
 from segnet.errors import DataError
-from segnet.parallel import num_parallel_calls, pipeline_options
+from segnet.records.manifest import Manifest
+from segnet.records.parallel import num_parallel_calls, pipeline_options
+from segnet.records.reading import decode_record, read_record
+from segnet.records.splits import read_manifest
+from segnet.records.verify import ExplainDamage
 
 __all__ = ["RecordSource", "Splits", "check_classes", "read_splits"]
 
@@ -22,7 +25,7 @@ class RecordSource:
 
     def __init__(
         self,
-        manifest: records.Manifest,
+        manifest: Manifest,
         data_dir: str,
         *,
         cache: bool,
@@ -71,8 +74,8 @@ class RecordSource:
         if self._cached is not None:
             return self._from_memory(index)
         path = self._paths[self._shard_of[index]]
-        serialized = records.read_record(path, self._offsets[index])
-        return records.decode_record(serialized, self._smallest)
+        serialized = read_record(path, self._offsets[index])
+        return decode_record(serialized, self._smallest)
 
     def cache_bytes(self) -> int:
         """Bytes that the decoded split takes in memory at most."""
@@ -110,9 +113,9 @@ class RecordSource:
         label = buffer[middle : starts[index + 1]]
         return image, tf.reshape(label, [label_height, label_width])
 
-    def explain_damage(self) -> records.ExplainDamage:
+    def explain_damage(self) -> ExplainDamage:
         """A context that turns a read error into one that names the file."""
-        return records.ExplainDamage(self.manifest, self.data_dir)
+        return ExplainDamage(self.manifest, self.data_dir)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,8 +127,8 @@ class Splits:
       evaluation: Of the evaluation split.
     """
 
-    train: records.Manifest
-    evaluation: records.Manifest
+    train: Manifest
+    evaluation: Manifest
 
 
 def read_splits(data_dir: str, train_split: str, eval_split: str) -> Splits:
@@ -142,14 +145,14 @@ def read_splits(data_dir: str, train_split: str, eval_split: str) -> Splits:
     Raises:
       DataError: If one is missing or damaged, or their classes differ.
     """
-    train = records.read_manifest(data_dir, train_split)
-    evaluation = records.read_manifest(data_dir, eval_split)
+    train = read_manifest(data_dir, train_split)
+    evaluation = read_manifest(data_dir, eval_split)
     check_classes(evaluation, train.class_names, data_dir)
     return Splits(train, evaluation)
 
 
 def check_classes(
-    manifest: records.Manifest, class_names: tuple[str, ...], data_dir: str
+    manifest: Manifest, class_names: tuple[str, ...], data_dir: str
 ) -> None:
     """Refuses a split whose classes are not those of the network.
 

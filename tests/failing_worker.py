@@ -22,7 +22,8 @@ _FAILING_STEP = 3
 
 def install(way: str, note: Path, argv: list[str]) -> None:
     """Prepares this process to fail."""
-    from segnet import losses, records, trainer
+    from segnet import losses, trainer
+    from segnet.records.verify import ExplainDamage
 
     def noting(function: Callable, when: Callable[..., bool]) -> Callable:
         def noted(*arguments: Any) -> Any:
@@ -35,8 +36,8 @@ def install(way: str, note: Path, argv: list[str]) -> None:
     if way == "shard":
         # As on a host whose own copy of the records is damaged.
         argv.append(f"--data_dir={note.parent / 'damaged'}")
-        records.ExplainDamage.__exit__ = noting(
-            records.ExplainDamage.__exit__,
+        ExplainDamage.__exit__ = noting(
+            ExplainDamage.__exit__,
             lambda self, kind, error, trace: error is not None,
         )
     elif way == "nan":

@@ -12,7 +12,11 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from segnet import records, shard_files, shards
+from segnet import shard_files, shards
+from segnet.records.manifest import Manifest
+from segnet.records.reading import parse_record
+from segnet.records.splits import read_manifest
+from segnet.records.verify import verify_split
 from tools import convert_to_tfrecord as convert
 
 
@@ -21,16 +25,16 @@ def root(tmp_path):
     return files.write_folders(tmp_path, 5)
 
 
-def run(root, *more: str) -> records.Manifest:
+def run(root, *more: str) -> Manifest:
     assert convert.main(files.flags(root, *more)) == 0
-    return records.verify_split(root / "out", "train")
+    return verify_split(root / "out", "train")
 
 
 def read_all(folder) -> dict[str, dict]:
     """Records by stem, in the order of the shards, by TensorFlow's reader."""
-    manifest = records.read_manifest(folder, "train")
+    manifest = read_manifest(folder, "train")
     fields = [
-        records.parse_record(serialized)
+        parse_record(serialized)
         for serialized in tf.data.TFRecordDataset(manifest.paths(folder))
     ]
     return {

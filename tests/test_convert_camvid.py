@@ -9,7 +9,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from segnet import records
+from segnet.records.reading import decode_record, parse_record
+from segnet.records.verify import verify_split
 from tools import convert_to_tfrecord as convert
 
 CAMVID = pathlib.Path(__file__).resolve().parents[2] / "shared" / "camvid"
@@ -44,14 +45,14 @@ def test_records_are_what_pillow_reads_whatever_the_workers(
     first = run(tmp_path, split, "--num_workers=1")
     assert run(tmp_path, split, "--num_workers=2", "--overwrite") == first
     assert run(tmp_path, split, "--num_workers=2", "--overwrite") == first
-    manifest = records.verify_split(tmp_path, split)
+    manifest = verify_split(tmp_path, split)
     assert manifest.num_records == count
     pixels = np.zeros(256, np.int64)
     seen = []
     for serialized in tf.data.TFRecordDataset(manifest.paths(tmp_path)):
-        fields = records.parse_record(serialized)
+        fields = parse_record(serialized)
         stem = fields["image/source_id"].numpy().decode()
-        image, label = records.decode_record(serialized)
+        image, label = decode_record(serialized)
         (source,) = (CAMVID / split / "images").glob(f"{stem}.*")
         np.testing.assert_array_equal(image, Image.open(source))
         assert fields["image/encoded"].numpy() == source.read_bytes()

@@ -14,7 +14,8 @@ import picture_files as files
 import pytest
 import tensorflow as tf
 
-from segnet import parts, tfrecord
+from segnet import parts
+from segnet.records import encoding
 from tools import convert_to_tfrecord as convert
 
 
@@ -109,7 +110,7 @@ def test_run_that_fails_midway_leaves_nothing(
         raise error
 
     if step == "write":
-        monkeypatch.setattr(tfrecord, "frame", stop)
+        monkeypatch.setattr(encoding, "frame", stop)
     else:
         monkeypatch.setattr(os, "replace", stop)
     (line,) = fail(capsys, files.flags(root), status)
@@ -126,7 +127,7 @@ def test_interrupted_overwrite_keeps_the_old_split(root, capsys, monkeypatch):
     def stop(**kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(tfrecord, "encode_record", stop)
+    monkeypatch.setattr(encoding, "encode_record", stop)
     fail(capsys, files.flags(root, "--overwrite"), 130)
     after = {p.name: p.read_bytes() for p in (root / "out").iterdir()}
     assert after == before

@@ -7,7 +7,7 @@ import numpy as np
 import picture_files as files
 import pytest
 
-from segnet import records
+from segnet.records.verify import verify_split
 from tools import convert_to_tfrecord as convert
 
 
@@ -114,7 +114,7 @@ def test_bad_pair_is_skipped_and_listed_if_asked_for(root, capsys, case):
     assert f"{message}" in captured.err
     assert "skipped: " in captured.err
     assert "left out: " in captured.out
-    manifest = records.verify_split(root / "out", "train")
+    manifest = verify_split(root / "out", "train")
     assert manifest.num_records == 3
     assert [shard.records for shard in manifest.shards] == [1, 1, 1]
     for entry in manifest.skipped:

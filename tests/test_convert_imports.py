@@ -9,7 +9,9 @@ import picture_files as files
 import pytest
 import tensorflow as tf
 
-from segnet import parts, records
+from segnet import parts
+from segnet.records.splits import read_manifest
+from segnet.records.verify import verify_split
 from tools import convert_to_tfrecord as convert
 
 
@@ -30,9 +32,9 @@ def test_conversion_imports_no_tensorflow(root):
         check=True,
     )
     # Forked workers there, none here.
-    manifest = records.verify_split(root / "out", "train")
+    manifest = verify_split(root / "out", "train")
     assert convert.main(files.flags(root, "--overwrite")) == 0
-    assert records.verify_split(root / "out", "train") == manifest
+    assert verify_split(root / "out", "train") == manifest
 
 
 @pytest.mark.parametrize(
@@ -62,8 +64,8 @@ def test_records_can_go_to_a_remote_file_system(root):
     more = ("--num_shards=2", f"--output_dir={folder}")
     assert convert.main(files.flags(root, *more)) == 0
     assert convert.main(files.flags(root, "--num_shards=2")) == 0
-    manifest = records.verify_split(folder, "train")
-    assert manifest == records.read_manifest(root / "out", "train")
+    manifest = verify_split(folder, "train")
+    assert manifest == read_manifest(root / "out", "train")
     assert sorted(tf.io.gfile.listdir(folder)) == sorted(
         path.name for path in (root / "out").iterdir()
     )

@@ -8,14 +8,15 @@ import picture_files as files
 import pytest
 import tensorflow as tf
 
-from segnet import data, records, sources
+from segnet import data, sources
 from segnet.config import Config
 from segnet.config.schedule import create_schedule
 from segnet.errors import ConfigError, DataError
+from segnet.records.splits import read_manifest
 
 
 def _source(data_dir, split="train", cache=False):
-    manifest = records.read_manifest(str(data_dir), split)
+    manifest = read_manifest(str(data_dir), split)
     return sources.RecordSource(manifest, str(data_dir), cache=cache)
 
 
@@ -147,7 +148,7 @@ def test_large_jpegs_give_the_same_from_memory_and_from_files(tmp_path):
             files.saved(label, "PNG")
         )
     conftest.convert(tmp_path, "train", tmp_path)
-    manifest = records.read_manifest(str(tmp_path), "train")
+    manifest = read_manifest(str(tmp_path), "train")
     plain, cached = (
         sources.RecordSource(
             manifest, str(tmp_path), cache=cache, smallest=(32, 48)
@@ -248,7 +249,7 @@ def test_a_damaged_record_names_the_shard(data_dir, tmp_path):
 
 
 def test_splits_with_other_classes_are_refused(data_dir):
-    manifest = records.read_manifest(str(data_dir), "val")
+    manifest = read_manifest(str(data_dir), "val")
     with pytest.raises(DataError, match="same --num_classes"):
         sources.check_classes(manifest, ("a", "b", "c"), str(data_dir))
 

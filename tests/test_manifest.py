@@ -10,9 +10,11 @@ import picture_files as files
 import pytest
 import tensorflow as tf
 
-from segnet import records
 from segnet.errors import DataError
-from segnet.manifest import Statistics
+from segnet.records.manifest import Statistics
+from segnet.records.reading import read_record
+from segnet.records.splits import has_manifest, read_manifest, write_manifest
+from segnet.records.verify import ExplainDamage, verify_split
 
 convert = importlib.import_module("tools.convert_to_tfrecord")
 
@@ -32,7 +34,7 @@ def folder(converted, tmp_path):
 SECOND = "train-00001-of-00002.tfrecord"
 
 
-def refused(folder, check=records.read_manifest) -> str:
+def refused(folder, check=read_manifest) -> str:
     with pytest.raises(DataError) as caught:
         check(folder, "train")
     message = str(caught.value)
@@ -68,21 +70,21 @@ def test_statistics_by_hand():
 
 
 def test_good_split_is_read_and_verified(folder):
-    manifest = records.read_manifest(folder, "train")
+    manifest = read_manifest(folder, "train")
     assert [shard.records for shard in manifest.shards] == [2, 3]
     assert manifest.sizes == ((24, 40, 5),)
     expected = np.zeros(256, int)
     for index in range(5):
         expected += np.bincount(files.labels(index).ravel(), minlength=256)
     assert manifest.pixel_counts == tuple(expected[:3])
-    assert records.verify_split(folder, "train") == manifest
-    assert records.has_manifest(folder, "train")
-    assert not records.has_manifest(folder, "val")
+    assert verify_split(folder, "train") == manifest
+    assert has_manifest(folder, "train")
+    assert not has_manifest(folder, "val")
 
 
 def test_missing_manifest_says_what_is_there_and_how_to_make_it(folder):
     with pytest.raises(DataError) as caught:
-        records.read_manifest(folder, "val")
+        read_manifest(folder, "val")
     message = str(caught.value)
     assert message.startswith(f"{folder}/val.json: no such manifest")
     assert "splits there: train" in message
@@ -158,7 +160,7 @@ def test_missing_truncated_and_grown_shards_are_named(folder):
 
 
 def flip(folder, record: int, at: int) -> None:
-    offsets = records.read_manifest(folder, "train").shards[1].offsets
+    offsets = read_manifest(folder, "train").shards[1].offsets
     data = bytearray((folder / SECOND).read_bytes())
     data[offsets[record] + at] ^= 4
     (folder / SECOND).write_bytes(data)
@@ -168,41 +170,41 @@ def flip(folder, record: int, at: int) -> None:
 def test_flipped_byte_is_found_with_its_record(folder, at):
     flip(folder, 2, at)
     wrong = 1 if at == -1 else 2
-    message = refused(folder, records.verify_split)
+    message = refused(folder, verify_split)
     assert message.startswith(f"{folder / SECOND}: record {wrong} at byte ")
     assert "is damaged" in message
     assert "--overwrite" in message
 
 
 def test_only_damage_is_explained(folder):
-    manifest = records.read_manifest(folder, "train")
+    manifest = read_manifest(folder, "train")
     error = tf.errors.InvalidArgumentError(None, None, "something else")
     with (
         pytest.raises(tf.errors.InvalidArgumentError, match="something else"),
-        records.ExplainDamage(manifest, folder),
+        ExplainDamage(manifest, folder),
     ):
         raise error
-    with pytest.raises(KeyError), records.ExplainDamage(manifest, folder):
+    with pytest.raises(KeyError), ExplainDamage(manifest, folder):
         raise KeyError("not of reading")
     offset = manifest.shards[1].offsets[2]
     flip(folder, 2, 100)
     with (
         pytest.raises(DataError, match=f"{SECOND}: record 2 at byte {offset}"),
-        records.ExplainDamage(manifest, folder),
+        ExplainDamage(manifest, folder),
     ):
-        records.read_record(str(folder / SECOND), tf.constant(offset))
+        read_record(str(folder / SECOND), tf.constant(offset))
 
 
 def test_exchanged_shards_and_wrong_counts_are_found(folder, tmp_path):
     classes = json.loads((folder / "train.json").read_text())["classes"]
     classes[0]["pixels"] += 1
     change(folder, classes=classes)
-    message = refused(folder, records.verify_split)
+    message = refused(folder, verify_split)
     assert "'pixel_counts' is not what the records hold" in message
     shards = json.loads((folder / "train.json").read_text())["shards"]
     shards[0]["sha256"] = "0" * 64
     change(folder, shards=shards)
-    message = refused(folder, records.verify_split)
+    message = refused(folder, verify_split)
     assert message.startswith(f"{folder / shards[0]['file']}: contents changed")
 
 
@@ -214,12 +216,12 @@ def test_label_out_of_range_in_a_record_is_found(folder):
         class_names=content["class_names"][:2],
         classes=content["classes"][:2],
     )
-    message = refused(folder, records.verify_split)
+    message = refused(folder, verify_split)
     assert "record 0 at byte 0 has labels that are not below 2" in message
 
 
 def test_manifest_is_written_aside(folder, monkeypatch):
-    manifest = records.read_manifest(folder, "train")
+    manifest = read_manifest(folder, "train")
     before = (folder / "train.json").read_bytes()
 
     def stop(*args, **kwargs):
@@ -227,6 +229,6 @@ def test_manifest_is_written_aside(folder, monkeypatch):
 
     monkeypatch.setattr(os, "replace", stop)
     with pytest.raises(KeyboardInterrupt):
-        records.write_manifest(folder, manifest)
+        write_manifest(folder, manifest)
     assert (folder / "train.json").read_bytes() == before
     assert not list(folder.glob(".*"))

@@ -15,7 +15,7 @@ import pytest
 
 from segnet import parts, processes, shard_files
 from segnet.errors import RunError
-from segnet.manifest import Manifest
+from segnet.records.manifest import Manifest
 from tools import convert_to_tfrecord as convert
 
 

@@ -8,8 +8,13 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from segnet import constants, images, records
+from segnet import constants, images
 from segnet.errors import RunError
+from segnet.files import write_errors
+from segnet.records.encoding import encode_record
+from segnet.records.manifest import Manifest, Shard
+from segnet.records.reading import decode_record, parse_record, read_record
+from segnet.records.splits import write_manifest
 
 RGB, LABEL = files.picture(1), files.labels(1)
 
@@ -24,12 +29,12 @@ def record(**changes) -> bytes:
         "filename": b"a.png",
         "source_id": b"a",
     }
-    return records.encode_record(**{**values, **changes})
+    return encode_record(**{**values, **changes})
 
 
 def test_record_round_trip_is_exact():
     serialized = record()
-    fields = records.parse_record(tf.constant(serialized))
+    fields = parse_record(tf.constant(serialized))
     values = {key: field.numpy() for key, field in fields.items()}
     assert values == {
         "image/encoded": files.saved(RGB, "PNG"),
@@ -42,7 +47,7 @@ def test_record_round_trip_is_exact():
         "image/segmentation/class/encoded": images.encode_label(LABEL),
         "image/segmentation/class/format": b"png",
     }
-    image, label = records.decode_record(tf.constant(serialized))
+    image, label = decode_record(tf.constant(serialized))
     assert (image.dtype, label.dtype) == (tf.uint8, tf.uint8)
     np.testing.assert_array_equal(image, RGB)
     np.testing.assert_array_equal(label, LABEL)
@@ -75,7 +80,7 @@ def test_jpeg_decodes_to_what_pillow_reads(subsampling, progressive, size):
         height=size[0],
         width=size[1],
     )
-    image, _ = records.decode_record(tf.constant(serialized))
+    image, _ = decode_record(tf.constant(serialized))
     np.testing.assert_array_equal(image, Image.open(io.BytesIO(data)))
 
 
@@ -95,7 +100,7 @@ def test_a_large_jpeg_is_decoded_smaller(size, smallest, ratio):
         height=size[0],
         width=size[1],
     )
-    image, label = records.decode_record(tf.constant(serialized), smallest)
+    image, label = decode_record(tf.constant(serialized), smallest)
     expected = Image.open(io.BytesIO(data))
     expected.draft("RGB", (size[1] // ratio, size[0] // ratio))
     np.testing.assert_array_equal(image, expected)
@@ -103,7 +108,7 @@ def test_a_large_jpeg_is_decoded_smaller(size, smallest, ratio):
 
 
 def test_a_png_is_decoded_as_it_is():
-    image, _ = records.decode_record(tf.constant(record()), (4, 4))
+    image, _ = decode_record(tf.constant(record()), (4, 4))
     np.testing.assert_array_equal(image, RGB)
 
 
@@ -116,7 +121,7 @@ def test_colour_hints_of_a_png_change_nothing(tmp_path, name, body):
     path.write_bytes(files.with_chunk(files.saved(RGB, "PNG"), name, body))
     data = images.read_image(path).data
     assert name in data
-    image, _ = records.decode_record(tf.constant(record(image=data)))
+    image, _ = decode_record(tf.constant(record(image=data)))
     np.testing.assert_array_equal(image, images.load_image(path))
 
 
@@ -126,7 +131,7 @@ def test_two_picture_jpeg_decodes_to_its_first(tmp_path):
         path, "MPO", save_all=True, append_images=[Image.fromarray(255 - RGB)]
     )
     serialized = record(image=path.read_bytes(), image_format="jpeg")
-    image, _ = records.decode_record(tf.constant(serialized))
+    image, _ = decode_record(tf.constant(serialized))
     np.testing.assert_array_equal(image, images.load_image(path))
 
 
@@ -141,7 +146,7 @@ def test_missing_key_fails_by_name(key):
     del example.features.feature[key]
     serialized = tf.constant(example.SerializeToString())
     with pytest.raises(tf.errors.InvalidArgumentError, match=key):
-        records.parse_record(serialized)
+        parse_record(serialized)
 
 
 @pytest.mark.parametrize(
@@ -157,7 +162,7 @@ def test_missing_key_fails_by_name(key):
 def test_record_at_odds_with_itself_does_not_decode(changes):
     serialized = tf.constant(record(**changes))
     with pytest.raises(tf.errors.InvalidArgumentError):
-        records.decode_record(serialized)
+        decode_record(serialized)
 
 
 def test_unknown_format_is_refused():
@@ -181,7 +186,7 @@ def test_records_are_read_by_offset_in_any_order(shard):
     path, contents, offsets = shard
     order = np.random.default_rng(0).permutation(20)
     dataset = tf.data.Dataset.from_tensor_slices(offsets[order]).map(
-        lambda offset: records.read_record(tf.constant(path), offset),
+        lambda offset: read_record(tf.constant(path), offset),
         num_parallel_calls=2,
         deterministic=True,
     )
@@ -193,7 +198,7 @@ def test_reading_by_offset_checks_the_checksum(shard, tmp_path):
     data = bytearray((tmp_path / "a.tfrecord").read_bytes())
     data[offsets[3] + 12 + 5] ^= 1
     (tmp_path / "a.tfrecord").write_bytes(data)
-    read = records.read_record
+    read = read_record
     assert read(tf.constant(path), offsets[2]).numpy() == contents[2]
     with pytest.raises(tf.errors.DataLossError):
         read(tf.constant(path), offsets[3])
@@ -206,23 +211,23 @@ def test_reading_by_offset_checks_the_checksum(shard, tmp_path):
 def test_write_errors_become_one_line(tmp_path):
     with (
         pytest.raises(RunError, match=r"^out: cannot be written \(.*full\)"),
-        records.write_errors("out"),
+        write_errors("out"),
     ):
         raise tf.errors.ResourceExhaustedError(
             None, None, "file; disk full\nmore lines"
         )
     (tmp_path / "file").touch()
     with pytest.raises(RunError, match="cannot be written"):
-        records.write_manifest(tmp_path / "file", make_manifest())
+        write_manifest(tmp_path / "file", make_manifest())
 
 
-def make_manifest() -> records.Manifest:
-    return records.Manifest(
+def make_manifest() -> Manifest:
+    return Manifest(
         split="train",
         num_classes=2,
         class_names=("road", "Straße"),
         ignore_label=255,
-        shards=(records.Shard("train-0.tfrecord", 2, 90, "ab", (0, 40)),),
+        shards=(Shard("train-0.tfrecord", 2, 90, "ab", (0, 40)),),
         pixel_counts=(7, 3),
         ignored_pixels=2,
         present_images=(2, 1),
@@ -235,6 +240,6 @@ def make_manifest() -> records.Manifest:
 def test_manifest_round_trip():
     manifest = make_manifest()
     text = manifest.to_json()
-    assert records.Manifest.from_json(text, "x") == manifest
+    assert Manifest.from_json(text, "x") == manifest
     assert manifest.num_records == 2
     assert manifest.paths("/d") == ["/d/train-0.tfrecord"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import tensorflow as tf
 
-from segnet import tfrecord
+from segnet.records import encoding
 
 VALUES = {
     "image": bytes(range(256)) * 70,
@@ -41,12 +41,12 @@ def by_tensorflow() -> bytes:
 
 
 def test_an_encoded_record_is_what_tensorflow_serializes():
-    assert tfrecord.encode_record(**VALUES) == by_tensorflow()
+    assert encoding.encode_record(**VALUES) == by_tensorflow()
 
 
 def test_other_formats_are_refused():
     with pytest.raises(ValueError, match="image_format is 'bmp'"):
-        tfrecord.encode_record(**{**VALUES, "image_format": "bmp"})
+        encoding.encode_record(**{**VALUES, "image_format": "bmp"})
 
 
 def test_frames_are_those_of_tensorflow(tmp_path):
@@ -55,5 +55,5 @@ def test_frames_are_those_of_tensorflow(tmp_path):
     with tf.io.TFRecordWriter(path) as writer:
         for data in contents:
             writer.write(data)
-    frames = [tfrecord.frame(data) for data in contents]
+    frames = [encoding.frame(data) for data in contents]
     assert (tmp_path / "x.tfrecord").read_bytes() == b"".join(frames)

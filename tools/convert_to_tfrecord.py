@@ -17,18 +17,11 @@ from collections.abc import Callable, Iterator, Sequence
 # this file too, so nothing heavy may be imported here.
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from segnet import (
-    conversion,
-    convert_flags,
-    pairs,
-    parts,
-    shards,
-    signals,
-    splits,
-)
+from segnet import conversion, convert_flags, pairs, parts, shards, signals
 from segnet.convert_flags import Settings
 from segnet.errors import DataError, UserError
-from segnet.manifest import Manifest, Statistics
+from segnet.records import splits
+from segnet.records.manifest import Manifest, Statistics
 
 __all__ = ["convert", "main", "verify"]
 
@@ -140,9 +133,9 @@ def verify(settings: Settings) -> None:
         print(f"{path} is not there yet, no records to check")
         return
     # TensorFlow, which takes seconds to import, decodes what is there.
-    from segnet import records
+    from segnet.records.verify import verify_split
 
-    manifest = records.verify_split(settings.output_dir, settings.split)
+    manifest = verify_split(settings.output_dir, settings.split)
     if num_pairs not in (None, manifest.num_records):
         raise DataError(
             f"{path}: has {manifest.num_records} records but the folders "

@@ -9,7 +9,7 @@ import os
 
 from segnet.errors import DataError
 from segnet.files import gfile, read_errors, size, write_errors
-from segnet.manifest import Manifest, Shard
+from segnet.records.manifest import Manifest, Shard
 
 __all__ = ["has_manifest", "manifest_path", "read_manifest", "write_manifest"]
 

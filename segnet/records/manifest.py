@@ -1,6 +1,6 @@
 """The manifest of a split: what the shards hold, as JSON and back.
 
-Standard library only. `segnet.splits` reads and writes the files; this
+Standard library only. `segnet.records.splits` reads and writes the files; this
 module knows their contents.
 """
 

@@ -1,8 +1,8 @@
 """Records and split manifests: the one place that knows how they are stored.
 
 A split is a set of uncompressed TFRecord files, SPLIT-00000-of-00008.tfrecord,
-and a manifest, SPLIT.json. What a record holds is in `segnet.schema`, what a
-manifest holds in `segnet.manifest`; both are used through this module. Files
+and a manifest, SPLIT.json. What a record holds is in `segnet.records.reading`, what a
+manifest holds in `segnet.records.manifest`; both are used through this module. Files
 are reached through `segnet.files` and TensorFlow.
 """
 
@@ -17,16 +17,16 @@ import tensorflow as tf
 from segnet import constants
 from segnet.errors import DataError
 from segnet.files import file_sha256, reason, write_errors
-from segnet.manifest import Manifest, Shard, Statistics
-from segnet.parallel import num_parallel_calls, pipeline_options
-from segnet.schema import decode_record, parse_record, read_record
-from segnet.splits import (
+from segnet.records.encoding import encode_record
+from segnet.records.manifest import Manifest, Shard, Statistics
+from segnet.records.parallel import num_parallel_calls, pipeline_options
+from segnet.records.reading import decode_record, parse_record, read_record
+from segnet.records.splits import (
     has_manifest,
     manifest_path,
     read_manifest,
     write_manifest,
 )
-from segnet.tfrecord import encode_record
 
 __all__ = [
     "ExplainDamage",

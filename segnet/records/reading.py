@@ -2,7 +2,7 @@
 
 A record is a `tf.train.Example` with the keys that DeepLab, deeplab2 and the
 TensorFlow Model Garden share, so their readers take it unchanged; it is
-written by `segnet.tfrecord`. `segnet.records`, which everything else uses,
+written by `segnet.records.encoding`. `segnet.records`, which everything else uses,
 passes these names on.
 """
 

@@ -2,7 +2,7 @@
 
 Both formats are written here without TensorFlow, which takes seconds to import
 and which the converter needs for nothing else. Reading is TensorFlow's part,
-see `segnet.schema`.
+see `segnet.records.reading`.
 """
 
 from __future__ import annotations

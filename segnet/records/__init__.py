@@ -1,0 +1,1 @@
+"""The format on disk: record schema, shards, manifest; reading and checking."""
