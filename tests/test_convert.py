@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from segnet import shard_files, shards
+from segnet.convert import shard_files, split_writer
 from segnet.records.manifest import Manifest
 from segnet.records.reading import parse_record
 from segnet.records.splits import read_manifest
@@ -107,7 +107,7 @@ def test_shards_are_even_and_never_empty(tmp_path, count, num_shards, expected):
         "present_pixels": (1,), "sizes": ((1, 1, count),),
     }  # fmt: skip
     # Parts as uneven as they come when pairs are left out.
-    with shards.SplitWriter(str(tmp_path), "train") as writer:
+    with split_writer.SplitWriter(str(tmp_path), "train") as writer:
         parts = []
         for number, records_ in enumerate([[0], range(1, count - 1), [], [-1]]):
             part = shard_files.ShardWriter(writer.part_path(number))
@@ -136,7 +136,7 @@ def test_shards_are_even_and_never_empty(tmp_path, count, num_shards, expected):
      (10**7, 10**6, 256)],
 )  # fmt: skip
 def test_default_number_of_shards(megabytes, images, expected):
-    count = shards.default_num_shards(megabytes * 1024 * 1024, images)
+    count = split_writer.default_num_shards(megabytes * 1024 * 1024, images)
     assert count == expected
 
 

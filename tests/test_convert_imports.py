@@ -9,7 +9,6 @@ import picture_files as files
 import pytest
 import tensorflow as tf
 
-from segnet import parts
 from segnet.records.splits import read_manifest
 from segnet.records.verify import verify_split
 from tools import convert_to_tfrecord as convert
@@ -53,7 +52,7 @@ def test_parts_are_shards_or_even_pieces_of_them(
     pairs_, shards_, workers, expected
 ):
     pairs = list(range(pairs_))
-    split = parts.split_parts(pairs, shards_, workers)
+    split = workers.split_parts(pairs, shards_, workers)
     assert [len(part) for part in split] == expected
     assert [pair for part in split for pair in part] == pairs
 

@@ -237,7 +237,7 @@ def test_folder_is_listed_by_name_with_suffixes_of_any_case(tmp_path):
 
 def test_worker_modules_do_not_import_tensorflow():
     code = (
-        "import sys, segnet.conversion, segnet.convert_flags; "
+        "import sys, segnet.convert.conversion, segnet.convert.flags; "
         "sys.exit('tensorflow' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, env=None,

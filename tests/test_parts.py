@@ -13,7 +13,7 @@ import threading
 import picture_files as files
 import pytest
 
-from segnet import parts, processes, shard_files
+from segnet.convert import processes, shard_files, workers
 from segnet.errors import RunError
 from segnet.records.manifest import Manifest
 from tools import convert_to_tfrecord as convert
@@ -49,7 +49,7 @@ def test_a_worker_killed_with_the_counter_locked_is_not_waited_for():
     future.set_result(None)
     told = []
     follower = threading.Thread(
-        target=parts._follow, args=([future], done, told.append), daemon=True
+        target=workers._follow, args=([future], done, told.append), daemon=True
     )
     with done.get_lock():
         follower.start()
@@ -84,7 +84,7 @@ def test_too_little_memory_is_one_line(root, capsys, monkeypatch, workers):
         raise MemoryError
 
     target = "convert_part" if workers == 1 else "_convert_in_processes"
-    monkeypatch.setattr(parts, target, fail)
+    monkeypatch.setattr(workers, target, fail)
     assert convert.main(files.flags(root, f"--num_workers={workers}")) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert "for want of memory" in line

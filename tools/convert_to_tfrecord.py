@@ -17,8 +17,9 @@ from collections.abc import Callable, Iterator, Sequence
 # this file too, so nothing heavy may be imported here.
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from segnet import conversion, convert_flags, pairs, parts, shards, signals
-from segnet.convert_flags import Settings
+from segnet import signals
+from segnet.convert import conversion, flags, pairs, split_writer, workers
+from segnet.convert.flags import Settings
 from segnet.errors import DataError, UserError
 from segnet.records import splits
 from segnet.records.manifest import Manifest, Statistics
@@ -43,10 +44,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv = list(sys.argv if argv is None else argv)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if {"--help", "-h", "-help", "--helpfull"} & set(argv[1:]):
-        print(convert_flags.help_text())
+        print(flags.help_text())
         return 0
     try:
-        settings = convert_flags.parse_flags(argv)
+        settings = flags.parse_flags(argv)
         with signals.termination_raised():
             if settings.verify_only:
                 verify(settings)
@@ -79,10 +80,10 @@ def convert(settings: Settings) -> Manifest:
     started = time.monotonic()
     folders = _find(settings)
     total_bytes = sum(map(_size, folders.pairs))
-    num_shards = settings.num_shards or shards.default_num_shards(
+    num_shards = settings.num_shards or split_writer.default_num_shards(
         total_bytes, len(folders.pairs)
     )
-    with shards.SplitWriter(
+    with split_writer.SplitWriter(
         settings.output_dir, settings.split, overwrite=settings.overwrite
     ) as writer:
         results = _process(settings, folders, num_shards, writer)
@@ -164,8 +165,8 @@ def _process(
     settings: Settings,
     folders: pairs.Folders,
     num_shards: int,
-    writer: shards.SplitWriter | None = None,
-) -> list[parts.Part]:
+    writer: split_writer.SplitWriter | None = None,
+) -> list[workers.Part]:
     """Converts all pairs, or checks them if the output can be of no use."""
     rules = conversion.Rules(
         num_classes=settings.num_classes,
@@ -177,18 +178,18 @@ def _process(
     if folders.problems and not settings.skip_invalid:
         writer = None
     workers = max(1, min(settings.num_workers, len(folders.pairs)))
-    lots = parts.split_parts(
+    lots = workers.split_parts(
         folders.pairs, max(1, min(num_shards, len(folders.pairs))), workers
     )
     paths = [
         writer.part_path(index) if writer else "" for index in range(len(lots))
     ]
     with _progress(len(folders.pairs)) as advance:
-        return parts.convert_parts(lots, paths, rules, workers, advance)
+        return workers.convert_parts(lots, paths, rules, workers, advance)
 
 
 def _problems(
-    folders: pairs.Folders, results: Sequence[parts.Part]
+    folders: pairs.Folders, results: Sequence[workers.Part]
 ) -> list[pairs.Problem]:
     """All problems, in the order of the folders."""
     return sum((result.problems for result in results), [*folders.problems])

@@ -14,8 +14,8 @@ from PIL import Image
 
 from segnet import images
 from segnet.constants import IGNORE_LABEL
+from segnet.convert.pairs import Pair, Problem
 from segnet.errors import DataError
-from segnet.pairs import Pair, Problem
 
 __all__ = ["Converted", "Rules", "convert_pair"]
 

@@ -9,13 +9,13 @@ import types
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from segnet import processes, shard_files
 from segnet.constants import IGNORE_LABEL, SHARD_TEMPLATE
+from segnet.convert import processes, shard_files
+from segnet.convert.shard_files import ShardFile
 from segnet.errors import DataError, RunError
 from segnet.files import gfile, size, write_errors
 from segnet.records import splits
 from segnet.records.manifest import Manifest, Shard
-from segnet.shard_files import ShardFile
 
 __all__ = ["SplitWriter", "default_num_shards"]
 

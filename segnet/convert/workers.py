@@ -13,11 +13,11 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from segnet import processes, shard_files
-from segnet.conversion import Converted, Rules, convert_pair
+from segnet.convert import processes, shard_files
+from segnet.convert.conversion import Converted, Rules, convert_pair
+from segnet.convert.pairs import Pair, Problem
 from segnet.errors import RunError
 from segnet.files import reason
-from segnet.pairs import Pair, Problem
 from segnet.records import encoding
 from segnet.records.manifest import Statistics
 

@@ -1,0 +1,1 @@
+"""Folders of images and annotations to records; no TensorFlow here."""
