@@ -22,10 +22,10 @@ from segnet.averages import WeightAverages
 from segnet.config import Config
 from segnet.config.schedule import Schedule
 from segnet.errors import ConfigError
+from segnet.models.sync_batch_norm import SyncBatchNormalization
 from segnet.records.manifest import Manifest
 from segnet.runtime import distributed
 from segnet.runtime.device import Runtime
-from segnet.sync_batch_norm import SyncBatchNormalization
 
 __all__ = [
     "build_averages",

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from segnet.models.sync_batch_norm import SyncBatchNormalization
 from segnet.runtime import distributed
-from segnet.sync_batch_norm import SyncBatchNormalization
 
 SHAPES = ((3, 3, 2), (5,), (1,))
 BATCH = (2, 3, 5, 4)

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from segnet import build
 from segnet.config import Config
-from segnet.sync_batch_norm import SyncBatchNormalization
+from segnet.models.sync_batch_norm import SyncBatchNormalization
 
 SHAPE = (4, 3, 5, 2)
 
