@@ -13,7 +13,8 @@ import tensorflow as tf
 
 from benchmarks.contender import Work
 from benchmarks.network import Network
-from segnet import data, evaluate, inference, models, predict, sources
+from segnet import evaluate, inference, models, predict
+from segnet.data import datasets, sources
 from segnet.records.splits import read_manifest
 from segnet.runtime.device import setup_runtime
 
@@ -78,7 +79,7 @@ def create_evaluation(*, network: Mapping[str, Any], data_dir: str) -> Work:
     shown = Network(**network)
     manifest = read_manifest(data_dir, "train")
     eval_step = _create_eval_step(shown)
-    dataset = data.create_eval_dataset(
+    dataset = datasets.create_eval_dataset(
         sources.RecordSource(manifest, data_dir, cache=False),
         height=shown.height,
         width=shown.width,

@@ -31,7 +31,8 @@ from benchmarks import machine
 from benchmarks.costs import classify, format_table, needed
 from benchmarks.network import Network
 from benchmarks.step import create_train_step
-from segnet import data, models, steps
+from segnet import models, steps
+from segnet.data import datasets
 
 __all__ = ["main"]
 
@@ -133,7 +134,7 @@ def main() -> None:
     train_step = create_train_step(network)
     batch = next(
         iter(
-            data.create_synthetic_dataset(
+            datasets.create_synthetic_dataset(
                 height=network.height,
                 width=network.width,
                 batch_size=network.batch_size,

@@ -34,7 +34,7 @@ def create_pipeline(
       width: Of the network's input, pixels.
       batch_size: Images a batch.
       batches: Batches a round.
-      augment: Policy of `segnet.augment`.
+      augment: Policy of `segnet.data.augment`.
       cache: Whether the decoded split is kept in memory.
 
     Returns:

@@ -173,7 +173,8 @@ def _prepare(config: Any, device: Any, kind: str) -> tuple[Any, int]:
     """What is timed, and the bytes of the gradients."""
     import tensorflow as tf
 
-    from segnet import build, data, losses, steps
+    from segnet import build, losses, steps
+    from segnet.data import datasets
     from segnet.runtime import distributed
 
     model = build.build_model(config, 11)
@@ -193,7 +194,7 @@ def _prepare(config: Any, device: Any, kind: str) -> tuple[Any, int]:
         device_name=device.device_name,
         freeze_encoder=False,
     )
-    dataset = data.create_synthetic_dataset(
+    dataset = datasets.create_synthetic_dataset(
         height=config.input_height, width=config.input_width,
         batch_size=config.batch_size, num_classes=11, seed=0,
     )  # fmt: skip

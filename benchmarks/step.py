@@ -9,8 +9,9 @@ import tensorflow as tf
 
 from benchmarks.contender import Work
 from benchmarks.network import Network
-from segnet import config, data, losses, models, optim, sources, steps
+from segnet import config, losses, models, optim, steps
 from segnet.config import schedule
+from segnet.data import datasets, sources
 from segnet.records.manifest import Manifest
 from segnet.records.splits import read_manifest
 from segnet.runtime.device import setup_runtime
@@ -57,7 +58,7 @@ def create_step(*, network: Mapping[str, Any], steps: int) -> Work:
     """
     shown = Network(**network)
     train_step = create_train_step(shown)
-    dataset = data.create_synthetic_dataset(
+    dataset = datasets.create_synthetic_dataset(
         height=shown.height,
         width=shown.width,
         batch_size=shown.batch_size,
@@ -81,7 +82,7 @@ def create_end_to_end(
       network: Of `Network`.
       steps: Steps a round.
       data_dir: Folder of the shards; the split is `train`.
-      augment: Policy of `segnet.augment`.
+      augment: Policy of `segnet.data.augment`.
       cache: Whether the decoded split is kept in memory.
 
     Returns:
@@ -148,7 +149,7 @@ def create_dataset(
         epochs=_MANY,
     )
     plan = schedule.create_schedule(settings, manifest.num_records, 1)
-    return data.create_train_dataset(
+    return datasets.create_train_dataset(
         sources.RecordSource(manifest, data_dir, cache=cache),
         plan.stages[0],
         start_step=0,

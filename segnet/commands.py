@@ -165,7 +165,8 @@ def _load(
 def _evaluate(command: Command) -> int:
     """--mode=evaluate."""
     config, device, path, eval_step = _load(command)
-    from segnet import build, checkpoint, evaluate, metrics, sources, summaries
+    from segnet import build, checkpoint, evaluate, metrics, summaries
+    from segnet.data import sources
     from segnet.files import write_errors
     from segnet.records.splits import read_manifest
     from segnet.runtime import distributed

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from segnet import boundary, data, inference, metrics, sources
+from segnet import boundary, inference, metrics
 from segnet.config import Config
+from segnet.data import datasets, sources
 from segnet.records.manifest import Manifest
 from segnet.runtime import distributed
 
@@ -46,7 +47,7 @@ class SplitEvaluation:
         self._source = sources.RecordSource(
             manifest, config.data_dir, cache=False
         )
-        self._dataset = data.create_eval_dataset(
+        self._dataset = datasets.create_eval_dataset(
             self._source,
             height=config.input_height,
             width=config.input_width,

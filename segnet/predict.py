@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 import tensorflow as tf
 
-from segnet import images, inference, resizing
+from segnet import images, inference
+from segnet.data import resizing
 from segnet.errors import ConfigError, DataError, RunError
 from segnet.files import write_errors
 from segnet.images import overlay

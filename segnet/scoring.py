@@ -7,9 +7,10 @@ from typing import Any
 
 import tensorflow as tf
 
-from segnet import build, data, health, models, sources
+from segnet import build, health, models
 from segnet.averages import WeightAverages
 from segnet.config import Config, schedule
+from segnet.data import datasets, sources
 from segnet.evaluate import SplitEvaluation
 from segnet.recalibration import Recalibration
 from segnet.records.manifest import Manifest
@@ -94,7 +95,7 @@ class Scorer:
         stage = schedule.create_pass(
             self._config, self._source.num_records, distributed.size()
         )
-        return data.create_train_dataset(
+        return datasets.create_train_dataset(
             self._source,
             stage,
             start_step=0,

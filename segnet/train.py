@@ -6,8 +6,9 @@ import dataclasses
 
 import tensorflow as tf
 
-from segnet import build, signals, sources
+from segnet import build, signals
 from segnet.config import Config
+from segnet.data import sources
 from segnet.runtime import distributed, elastic
 from segnet.runtime.device import Runtime
 from segnet.trainer import Trainer

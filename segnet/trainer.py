@@ -10,16 +10,15 @@ import tensorflow as tf
 from segnet import (
     build,
     checkpoint,
-    data,
     health,
     reporting,
     scoring,
     signals,
-    sources,
     steps,
     summaries,
 )
 from segnet.config import Config, schedule
+from segnet.data import datasets, sources
 from segnet.runtime import distributed
 from segnet.runtime.device import Runtime
 
@@ -200,7 +199,7 @@ class Trainer:
             freeze_encoder=stage.freeze_encoder,
         )
         offset = self._schedule.offset
-        dataset = data.create_train_dataset(
+        dataset = datasets.create_train_dataset(
             self._source,
             stage,
             start_step=self.step - offset,

@@ -1,4 +1,4 @@
-"""Tests of segnet/augment.py."""
+"""Tests of segnet/data/augment.py."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from segnet import augment
+from segnet.data import augment
 
 
 def _sample(height=36, width=52):

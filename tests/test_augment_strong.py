@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 from scipy import ndimage
 
-from segnet import augment
+from segnet.data import augment
 
 SIZE = (40, 64)
 NOTHING = augment.Policy(

@@ -8,9 +8,9 @@ import picture_files as files
 import pytest
 import tensorflow as tf
 
-from segnet import data, sources
 from segnet.config import Config
 from segnet.config.schedule import create_schedule
+from segnet.data import datasets, sources
 from segnet.errors import ConfigError, DataError
 from segnet.records.splits import read_manifest
 
@@ -23,7 +23,7 @@ def _source(data_dir, split="train", cache=False):
 def _train(source, *, rank=0, size=1, start=0, batch=2, seed=3, **changes):
     config = Config(epochs=3, batch_size=batch, input_height=32, input_width=48)
     schedule = create_schedule(config, source.num_records, size)
-    dataset = data.create_train_dataset(
+    dataset = datasets.create_train_dataset(
         source,
         schedule.stages[0],
         start_step=start,
@@ -38,7 +38,7 @@ def _train(source, *, rank=0, size=1, start=0, batch=2, seed=3, **changes):
 def _order(epoch, seed=3, num_records=10):
     return [
         int(
-            data.record_at(
+            datasets.record_at(
                 tf.constant(place, tf.int64),
                 tf.constant(epoch, tf.int64),
                 seed,
@@ -62,7 +62,7 @@ def test_every_epoch_is_another_permutation():
 def test_the_order_is_a_permutation_of_any_number(num_records):
     places = tf.range(num_records, dtype=tf.int64)
     order = tf.map_fn(
-        lambda place: data.record_at(
+        lambda place: datasets.record_at(
             place, tf.constant(5, tf.int64), 1, num_records
         ),
         places,
@@ -178,7 +178,7 @@ def test_evaluation_sees_every_image_once(data_dir, batch, size):
     seen, counts = [], set()
     for rank in range(size):
         batches = list(
-            data.create_eval_dataset(
+            datasets.create_eval_dataset(
                 source,
                 height=32,
                 width=48,
@@ -203,7 +203,7 @@ def test_evaluation_without_padding_sees_every_image_once(data_dir, size):
     source = _source(data_dir, "val")
     seen = []
     for rank in range(size):
-        dataset = data.create_eval_dataset(
+        dataset = datasets.create_eval_dataset(
             source,
             height=32,
             width=48,
@@ -218,7 +218,7 @@ def test_evaluation_without_padding_sees_every_image_once(data_dir, size):
 
 def test_evaluation_labels_keep_their_own_size(data_dir):
     source = _source(data_dir, "val")
-    (batch,) = data.create_eval_dataset(
+    (batch,) = datasets.create_eval_dataset(
         source, height=32, width=48, batch_size=5, shard_index=0, shard_count=1
     ).as_numpy_iterator()
     for index in range(5):
@@ -255,7 +255,7 @@ def test_splits_with_other_classes_are_refused(data_dir):
 
 
 def test_synthetic_data_looks_like_the_real_one():
-    dataset = data.create_synthetic_dataset(
+    dataset = datasets.create_synthetic_dataset(
         height=16, width=32, batch_size=3, num_classes=4, seed=0
     )
     image, label = next(iter(dataset))

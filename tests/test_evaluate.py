@@ -7,7 +7,8 @@ import pytest
 import tensorflow as tf
 from sklearn.metrics import confusion_matrix
 
-from segnet import data, evaluate, inference, metrics, sources
+from segnet import evaluate, inference, metrics
+from segnet.data import datasets, sources
 from segnet.records.splits import read_manifest
 
 
@@ -18,7 +19,7 @@ def _alone(array, name):
 def _dataset(data_dir, *, batch=2, rank=0, size=1):
     manifest = read_manifest(str(data_dir), "val")
     source = sources.RecordSource(manifest, str(data_dir), cache=False)
-    dataset = data.create_eval_dataset(
+    dataset = datasets.create_eval_dataset(
         source,
         height=32,
         width=48,

@@ -1,4 +1,4 @@
-"""Tests of segnet/resizing.py."""
+"""Tests of segnet/data/resizing.py."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from segnet import resizing
+from segnet.data import resizing
 
 
 def test_resize_image_to_half_is_the_mean_of_blocks():

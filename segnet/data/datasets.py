@@ -12,13 +12,13 @@ import math
 import numpy as np
 import tensorflow as tf
 
-from segnet import augment as augment_lib
-from segnet import resizing
 from segnet.config.schedule import Stage
 from segnet.constants import IGNORE_LABEL
+from segnet.data import augment as augment_lib
+from segnet.data import resizing
+from segnet.data.sources import RecordSource
 from segnet.errors import ConfigError
 from segnet.records.parallel import num_parallel_calls, pipeline_options
-from segnet.sources import RecordSource
 
 __all__ = [
     "create_eval_dataset",
@@ -71,7 +71,7 @@ def create_train_dataset(
       stage: Input size, batch size and place in the run.
       start_step: Place in the run's schedule of the first batch.
       end_step: Place at which to end.
-      augment: Policy of `segnet.augment`.
+      augment: Policy of `segnet.data.augment`.
       seed: Seed of the run.
       shard_index: Number of this worker.
       shard_count: Number of workers; each takes its slice of every global

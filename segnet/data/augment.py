@@ -11,8 +11,8 @@ import dataclasses
 
 import tensorflow as tf
 
-from segnet import resizing
 from segnet.constants import IGNORE_LABEL
+from segnet.data import resizing
 
 __all__ = ["POLICIES", "Policy", "augment"]
 
