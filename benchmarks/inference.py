@@ -13,8 +13,9 @@ import tensorflow as tf
 
 from benchmarks.contender import Work
 from benchmarks.network import Network
-from segnet import evaluate, inference, models, predict
+from segnet import models
 from segnet.data import datasets, sources
+from segnet.evaluation import evaluate, inference, predict
 from segnet.records.splits import read_manifest
 from segnet.runtime.device import setup_runtime
 

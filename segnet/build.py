@@ -9,19 +9,12 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from segnet import (
-    checkpoint,
-    class_weights,
-    inference,
-    losses,
-    models,
-    optim,
-    steps,
-)
+from segnet import checkpoint, class_weights, losses, models, optim, steps
 from segnet.averages import WeightAverages
 from segnet.config import Config
 from segnet.config.schedule import Schedule
 from segnet.errors import ConfigError
+from segnet.evaluation import inference
 from segnet.models.sync_batch_norm import SyncBatchNormalization
 from segnet.records.manifest import Manifest
 from segnet.runtime import distributed

@@ -165,8 +165,9 @@ def _load(
 def _evaluate(command: Command) -> int:
     """--mode=evaluate."""
     config, device, path, eval_step = _load(command)
-    from segnet import build, checkpoint, evaluate, metrics, summaries
+    from segnet import build, checkpoint, summaries
     from segnet.data import sources
+    from segnet.evaluation import evaluate, metrics
     from segnet.files import write_errors
     from segnet.records.splits import read_manifest
     from segnet.runtime import distributed
@@ -214,7 +215,8 @@ def _evaluate(command: Command) -> int:
 
 def _predict(command: Command) -> int:
     """--mode=predict."""
-    from segnet import build, predict, summaries
+    from segnet import build, summaries
+    from segnet.evaluation import predict
     from segnet.runtime import distributed
 
     paths = predict.find_inputs(command.image_path)

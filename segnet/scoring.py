@@ -11,7 +11,7 @@ from segnet import build, health, models
 from segnet.averages import WeightAverages
 from segnet.config import Config, schedule
 from segnet.data import datasets, sources
-from segnet.evaluate import SplitEvaluation
+from segnet.evaluation.evaluate import SplitEvaluation
 from segnet.recalibration import Recalibration
 from segnet.records.manifest import Manifest
 from segnet.runtime import distributed

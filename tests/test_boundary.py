@@ -1,4 +1,4 @@
-"""Tests of segnet.boundary."""
+"""Tests of segnet.evaluation.boundary."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from segnet import boundary
+from segnet.evaluation import boundary
 
 CLASSES = 4
 

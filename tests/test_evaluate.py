@@ -1,4 +1,4 @@
-"""Tests of segnet/evaluate.py and segnet/inference.py."""
+"""Tests of segnet/evaluation/evaluate.py and segnet/evaluation/inference.py."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import pytest
 import tensorflow as tf
 from sklearn.metrics import confusion_matrix
 
-from segnet import evaluate, inference, metrics
 from segnet.data import datasets, sources
+from segnet.evaluation import evaluate, inference, metrics
 from segnet.records.splits import read_manifest
 
 

@@ -1,4 +1,4 @@
-"""Tests of segnet/inference.py: what is averaged at test time."""
+"""Tests of segnet/evaluation/inference.py: what is averaged at test time."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from segnet import inference
+from segnet.evaluation import inference
 
 
 class _Network:

@@ -1,4 +1,4 @@
-"""Tests of segnet.metrics."""
+"""Tests of segnet.evaluation.metrics."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import sklearn.metrics
 
-from segnet import metrics
+from segnet.evaluation import metrics
 
 NAMES = ("sky", "road", "pole", "car")
 # Car is absent from truth and prediction, pole is only predicted.

@@ -1,4 +1,4 @@
-"""Tests of segnet/predict.py."""
+"""Tests of segnet/evaluation/predict.py."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from segnet import predict
 from segnet.errors import ConfigError, DataError, RunError
+from segnet.evaluation import predict
 
 NAMES = ("dark", "light")
 

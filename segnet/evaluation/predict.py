@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 import tensorflow as tf
 
-from segnet import images, inference
+from segnet import images
 from segnet.data import resizing
 from segnet.errors import ConfigError, DataError, RunError
+from segnet.evaluation import inference
 from segnet.files import write_errors
 from segnet.images import overlay
 

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from segnet import boundary, inference, metrics
 from segnet.config import Config
 from segnet.data import datasets, sources
+from segnet.evaluation import boundary, inference, metrics
 from segnet.records.manifest import Manifest
 from segnet.runtime import distributed
 

@@ -1,0 +1,1 @@
+"""Logits to labels and scores: inference, metrics, evaluating, predicting."""
