@@ -31,8 +31,9 @@ from benchmarks import machine
 from benchmarks.costs import classify, format_table, needed
 from benchmarks.network import Network
 from benchmarks.step import create_train_step
-from segnet import models, steps
+from segnet import models
 from segnet.data import datasets
+from segnet.training import steps
 
 __all__ = ["main"]
 

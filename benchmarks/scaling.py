@@ -173,9 +173,9 @@ def _prepare(config: Any, device: Any, kind: str) -> tuple[Any, int]:
     """What is timed, and the bytes of the gradients."""
     import tensorflow as tf
 
-    from segnet import build, losses, steps
     from segnet.data import datasets
     from segnet.runtime import distributed
+    from segnet.training import build, losses, steps
 
     model = build.build_model(config, 11)
     variables = model.trainable_variables

@@ -9,12 +9,13 @@ import tensorflow as tf
 
 from benchmarks.contender import Work
 from benchmarks.network import Network
-from segnet import config, losses, models, optim, steps
+from segnet import config, models
 from segnet.config import schedule
 from segnet.data import datasets, sources
 from segnet.records.manifest import Manifest
 from segnet.records.splits import read_manifest
 from segnet.runtime.device import setup_runtime
+from segnet.training import losses, optim, steps
 
 __all__ = ["create_end_to_end", "create_step", "create_train_step"]
 

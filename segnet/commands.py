@@ -64,7 +64,7 @@ def _explain(error: Exception) -> Exception:
 
 def _merge(command: Command, changeable: frozenset[str]) -> Config | None:
     """The workdir's config with the flags given; None in a new workdir."""
-    from segnet import checkpoint
+    from segnet.training import checkpoint
 
     workdir = command.config.workdir
     saved = checkpoint.load_config(workdir)
@@ -108,7 +108,7 @@ def setup(config: Config) -> Runtime:
 
 def _train(command: Command) -> int:
     """--mode=train."""
-    from segnet import checkpoint
+    from segnet.training import checkpoint
 
     config = command.config
     # A run that ended before its first checkpoint left nothing to resume: a
@@ -121,11 +121,12 @@ def _train(command: Command) -> int:
             "tools/convert_to_tfrecord.py wrote"
         )
     device = setup(config)
-    from segnet import summaries, train, trainer
+    from segnet import summaries
     from segnet.runtime import distributed
+    from segnet.training import start, trainer
 
     try:
-        result = train.train_and_evaluate(config, device)
+        result = start.train_and_evaluate(config, device)
     except trainer.Stopped as stopped:
         return 128 + stopped.signal_number
     if distributed.is_chief():
@@ -150,7 +151,8 @@ def _load(
     device = setup(config)
     import tensorflow as tf
 
-    from segnet import build, checkpoint, models
+    from segnet import models
+    from segnet.training import build, checkpoint
 
     path = checkpoint.saved_checkpoint(config.workdir, command.checkpoint)
     with tf.device(device.device_name):
@@ -165,12 +167,13 @@ def _load(
 def _evaluate(command: Command) -> int:
     """--mode=evaluate."""
     config, device, path, eval_step = _load(command)
-    from segnet import build, checkpoint, summaries
+    from segnet import summaries
     from segnet.data import sources
     from segnet.evaluation import evaluate, metrics
     from segnet.files import write_errors
     from segnet.records.splits import read_manifest
     from segnet.runtime import distributed
+    from segnet.training import build, checkpoint
 
     manifest = read_manifest(config.data_dir, config.eval_split)
     sources.check_classes(manifest, config.class_names, config.data_dir)
@@ -215,9 +218,10 @@ def _evaluate(command: Command) -> int:
 
 def _predict(command: Command) -> int:
     """--mode=predict."""
-    from segnet import build, summaries
+    from segnet import summaries
     from segnet.evaluation import predict
     from segnet.runtime import distributed
+    from segnet.training import build
 
     paths = predict.find_inputs(command.image_path)
     config, device, _, eval_step = _load(command)

@@ -17,10 +17,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 import tensorflow as tf
 
-from segnet import commands, train
+from segnet import commands
 from segnet.config import flags
 from segnet.runtime import distributed
 from segnet.runtime.device import prepare_environment
+from segnet.training import start
 
 
 def smooth_network() -> None:
@@ -44,7 +45,7 @@ def work(folder: Path, name: str, arguments: list[str]) -> None:
     flags.check_command(command)
     prepare_environment(command.config.device)
     device = commands.setup(command.config)
-    result = train.train_and_evaluate(command.config, device)
+    result = start.train_and_evaluate(command.config, device)
     np.savez(
         folder / f"{name}-{distributed.rank()}.npz",
         *result.model.get_weights(),

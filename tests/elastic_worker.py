@@ -25,8 +25,8 @@ _SECS_A_STEP_ALONE = 0.5
 
 def install(note: Path) -> None:
     """Makes the loop over steps die once, and slow where it is alone."""
-    from segnet import trainer
     from segnet.runtime import distributed
+    from segnet.training import trainer
 
     after_step = trainer.Trainer._after_step
 

@@ -22,8 +22,8 @@ _FAILING_STEP = 3
 
 def install(way: str, note: Path, argv: list[str]) -> None:
     """Prepares this process to fail."""
-    from segnet import losses, trainer
     from segnet.records.verify import ExplainDamage
+    from segnet.training import losses, trainer
 
     def noting(function: Callable, when: Callable[..., bool]) -> Callable:
         def noted(*arguments: Any) -> Any:

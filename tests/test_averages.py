@@ -1,4 +1,4 @@
-"""Tests of segnet/averages.py."""
+"""Tests of segnet/training/weight_averages.py."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from segnet import averages
+from segnet.training import weight_averages
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def _filled(tensors):
 
 
 def test_three_updates_by_hand(model):
-    kept = averages.WeightAverages(model, decay=0.15)
+    kept = weight_averages.WeightAverages(model, decay=0.15)
     expected = 0.0
     # n / (n + 9) of the old average: 0, 1 / 10, 2 / 11; not above the decay.
     for value, decay in ((5.0, 0.0), (3.0, 0.1), (1.0, 0.15)):
@@ -49,7 +49,7 @@ def test_three_updates_by_hand(model):
 
 
 def test_traced_updates_are_the_same(model):
-    kept = averages.WeightAverages(model, decay=0.9)
+    kept = weight_averages.WeightAverages(model, decay=0.9)
     update = tf.function(kept.update)
     for value in (4.0, 2.0, 8.0):
         _fill(model, value)
@@ -60,7 +60,7 @@ def test_traced_updates_are_the_same(model):
 
 
 def test_applied_exchanges_and_gives_back(model):
-    kept = averages.WeightAverages(model, decay=0.9)
+    kept = weight_averages.WeightAverages(model, decay=0.9)
     _fill(model, 4.0)
     kept.update()
     _fill(model, 6.0)
@@ -74,7 +74,7 @@ def test_applied_exchanges_and_gives_back(model):
 
 
 def test_applied_gives_back_after_an_error(model):
-    kept = averages.WeightAverages(model, decay=0.9)
+    kept = weight_averages.WeightAverages(model, decay=0.9)
     _fill(model, 4.0)
     kept.update()
     _fill(model, 6.0)
@@ -84,7 +84,7 @@ def test_applied_gives_back_after_an_error(model):
 
 
 def test_apply_is_for_good(model):
-    kept = averages.WeightAverages(model, decay=0.9)
+    kept = weight_averages.WeightAverages(model, decay=0.9)
     _fill(model, 4.0)
     kept.update()
     _fill(model, 6.0)

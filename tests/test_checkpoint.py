@@ -1,4 +1,4 @@
-"""Tests of segnet/checkpoint.py."""
+"""Tests of segnet/training/checkpoint.py."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from segnet import checkpoint
-from segnet.averages import WeightAverages
 from segnet.config import Config
 from segnet.errors import ConfigError, DataError, RunError
+from segnet.training import checkpoint
+from segnet.training.weight_averages import WeightAverages
 
 
 class _Run:

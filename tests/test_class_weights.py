@@ -1,4 +1,4 @@
-"""Tests of segnet.class_weights."""
+"""Tests of segnet.training.class_weights."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from segnet import class_weights
 from segnet.errors import ConfigError
+from segnet.training import class_weights
 
 # Class frequencies 1/2, 1/8 (present in half of the pixels), 1/4.
 COUNTS = (400, 50, 200)

@@ -1,4 +1,4 @@
-"""Tests of segnet.losses against formulas written out in NumPy float64."""
+"""Tests of segnet.training.losses against formulas written out in NumPy float64."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from segnet import losses
+from segnet.training import losses
 
 CLASSES = 5
 WEIGHTS = (0.5, 2.0, 1.0, 3.0, 0.25)

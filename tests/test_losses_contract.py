@@ -1,4 +1,4 @@
-"""Tests of what a trainer relies on in segnet.losses, whatever the loss."""
+"""Tests of what a trainer relies on in segnet.training.losses, whatever the loss."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from segnet import losses
 from segnet.errors import ConfigError
+from segnet.training import losses
 
 CLASSES = 5
 WEIGHTS = (0.5, 2.0, 1.0, 3.0, 0.25)

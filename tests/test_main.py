@@ -19,7 +19,7 @@ from conftest import CLASS_NAMES, lines, run_flags
 from PIL import Image
 
 import main
-from segnet import checkpoint
+from segnet.training import checkpoint
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -1,4 +1,4 @@
-"""Tests of segnet/optim.py."""
+"""Tests of segnet/training/optim.py."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from segnet import optim
+from segnet.training import optim
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Tests of segnet/recalibration.py."""
+"""Tests of segnet/training/recalibration.py."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from segnet import recalibration
 from segnet.models import layers
+from segnet.training import recalibration
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Tests of segnet/steps.py: the loss of a step, its gradients, its traces."""
+"""Tests of segnet/training/steps.py: the loss of a step, its gradients, its traces."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from segnet import losses, optim, steps
+from segnet.training import losses, optim, steps
 
 NUM_CLASSES = 3
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from segnet import build
 from segnet.config import Config
 from segnet.models.sync_batch_norm import SyncBatchNormalization
+from segnet.training import build
 
 SHAPE = (4, 3, 5, 2)
 

@@ -7,7 +7,7 @@ import tensorflow as tf
 from conftest import lines, run_flags
 
 import main
-from segnet import checkpoint
+from segnet.training import checkpoint
 
 
 def test_a_frozen_encoder_keeps_its_weights(data_dir, trained, tmp_path):

@@ -12,7 +12,7 @@ import tensorflow as tf
 from conftest import lines, run_flags
 
 import main
-from segnet import checkpoint, trainer
+from segnet.training import checkpoint, trainer
 
 ALL = (
     "--epochs=2",

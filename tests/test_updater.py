@@ -1,4 +1,4 @@
-"""Tests of `segnet.optim.Updater`."""
+"""Tests of `segnet.training.optim.Updater`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from segnet import optim
+from segnet.training import optim
 
 
 def _updater(name="sgd", *, loss_scaling=False, **kwargs):

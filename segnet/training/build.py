@@ -9,8 +9,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from segnet import checkpoint, class_weights, losses, models, optim, steps
-from segnet.averages import WeightAverages
+from segnet import models
 from segnet.config import Config
 from segnet.config.schedule import Schedule
 from segnet.errors import ConfigError
@@ -19,6 +18,8 @@ from segnet.models.sync_batch_norm import SyncBatchNormalization
 from segnet.records.manifest import Manifest
 from segnet.runtime import distributed
 from segnet.runtime.device import Runtime
+from segnet.training import checkpoint, class_weights, losses, optim, steps
+from segnet.training.weight_averages import WeightAverages
 
 __all__ = [
     "build_averages",

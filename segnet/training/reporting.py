@@ -12,7 +12,7 @@ from segnet import summaries
 from segnet.config import Config
 from segnet.config.schedule import Schedule
 from segnet.config.values import parse_profile_steps
-from segnet.optim import LearningRate
+from segnet.training.optim import LearningRate
 
 __all__ = ["Reporter"]
 

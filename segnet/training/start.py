@@ -6,12 +6,13 @@ import dataclasses
 
 import tensorflow as tf
 
-from segnet import build, signals
+from segnet import signals
 from segnet.config import Config
 from segnet.data import sources
 from segnet.runtime import distributed, elastic
 from segnet.runtime.device import Runtime
-from segnet.trainer import Trainer
+from segnet.training import build
+from segnet.training.trainer import Trainer
 
 __all__ = ["TrainResult", "train_and_evaluate"]
 

@@ -7,20 +7,12 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from segnet import (
-    build,
-    checkpoint,
-    health,
-    reporting,
-    scoring,
-    signals,
-    steps,
-    summaries,
-)
+from segnet import signals, summaries
 from segnet.config import Config, schedule
 from segnet.data import datasets, sources
 from segnet.runtime import distributed
 from segnet.runtime.device import Runtime
+from segnet.training import build, checkpoint, health, reporting, scoring, steps
 
 __all__ = ["Stopped", "Trainer"]
 

@@ -14,10 +14,10 @@ from typing import Any
 
 import tensorflow as tf
 
-from segnet.averages import WeightAverages
 from segnet.config import Config, config_file
 from segnet.errors import ConfigError, DataError, RunError
 from segnet.files import write_errors, write_text
+from segnet.training.weight_averages import WeightAverages
 
 __all__ = [
     "Checkpoints",

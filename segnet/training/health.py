@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from segnet.errors import RunError
 from segnet.runtime import distributed
-from segnet.steps import Totals
+from segnet.training.steps import Totals
 
 __all__ = ["check_finite", "share_averages", "take_loss"]
 

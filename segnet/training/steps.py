@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from segnet import losses, optim
+from segnet.training import losses, optim
 
 __all__ = ["Totals", "create_train_step"]
 

@@ -7,15 +7,16 @@ from typing import Any
 
 import tensorflow as tf
 
-from segnet import build, health, models
-from segnet.averages import WeightAverages
+from segnet import models
 from segnet.config import Config, schedule
 from segnet.data import datasets, sources
 from segnet.evaluation.evaluate import SplitEvaluation
-from segnet.recalibration import Recalibration
 from segnet.records.manifest import Manifest
 from segnet.runtime import distributed
 from segnet.runtime.device import Runtime
+from segnet.training import build, health
+from segnet.training.recalibration import Recalibration
+from segnet.training.weight_averages import WeightAverages
 
 __all__ = ["Scorer"]
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from segnet.adam import FusedAdam
-from segnet.averages import WeightAverages
+from segnet.training.adam import FusedAdam
+from segnet.training.weight_averages import WeightAverages
 
 __all__ = ["LearningRate", "Updater", "create_optimizer"]
 
