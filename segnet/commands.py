@@ -121,7 +121,7 @@ def _train(command: Command) -> int:
             "tools/convert_to_tfrecord.py wrote"
         )
     device = setup(config)
-    from segnet import summaries
+    from segnet.progress import say
     from segnet.runtime import distributed
     from segnet.training import start, trainer
 
@@ -130,7 +130,7 @@ def _train(command: Command) -> int:
     except trainer.Stopped as stopped:
         return 128 + stopped.signal_number
     if distributed.is_chief():
-        summaries.say(
+        say(
             f"done: {result.step} steps, best {config.best_metric} "
             f"{result.best_score:.4f} at step {result.best_step}; next: "
             f"python main.py --mode=evaluate --workdir={config.workdir}"
@@ -167,17 +167,17 @@ def _load(
 def _evaluate(command: Command) -> int:
     """--mode=evaluate."""
     config, device, path, eval_step = _load(command)
-    from segnet import summaries
     from segnet.data import sources
     from segnet.evaluation import evaluate, metrics
     from segnet.files import write_errors
+    from segnet.progress import Progress, say
     from segnet.records.splits import read_manifest
     from segnet.runtime import distributed
     from segnet.training import build, checkpoint
 
     manifest = read_manifest(config.data_dir, config.eval_split)
     sources.check_classes(manifest, config.class_names, config.data_dir)
-    progress = summaries.Progress(
+    progress = Progress(
         manifest.num_records,
         done=0,
         enabled=distributed.is_chief(),
@@ -202,24 +202,24 @@ def _evaluate(command: Command) -> int:
     }
     with write_errors(target):
         checkpoint.write_json(target, result)
-    summaries.say(
+    say(
         f"{metrics.format_table(scores)}\n\nconfusion, percent of the truth\n"
         + metrics.format_confusion(
             scores["confusion_matrix"], config.class_names
         )
     )
-    summaries.say(
+    say(
         f"boundary F1 took {scores['boundary_f1_seconds']:.1f} s of "
         f"computing for {scores['images']} images"
     )
-    summaries.say(f"written to {target}")
+    say(f"written to {target}")
     return 0
 
 
 def _predict(command: Command) -> int:
     """--mode=predict."""
-    from segnet import summaries
     from segnet.evaluation import predict
+    from segnet.progress import Progress, say
     from segnet.runtime import distributed
     from segnet.training import build
 
@@ -230,7 +230,7 @@ def _predict(command: Command) -> int:
     output_dir = command.output_dir or os.path.join(
         config.workdir, "predictions"
     )
-    progress = summaries.Progress(
+    progress = Progress(
         len(paths), done=0, enabled=True, unit="image", label="predict"
     )
     problems = predict.predict(
@@ -245,10 +245,10 @@ def _predict(command: Command) -> int:
         advance=progress.advance,
     )
     progress.close()
-    summaries.say(
+    say(
         f"{len(paths) - len(problems)} of {len(paths)} images labelled: "
         f"{output_dir}"
     )
     for problem in problems:
-        summaries.say(f"segnet: {problem}")
+        say(f"segnet: {problem}")
     return 1 if problems else 0

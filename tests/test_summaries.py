@@ -8,8 +8,10 @@ import signal
 
 import pytest
 import tensorflow as tf
+from segnet.progress import Progress
 
-from segnet import signals, summaries
+from segnet import signals
+from segnet.training.metric_writer import MetricWriter
 
 
 def _lines(folder):
@@ -20,7 +22,7 @@ def _lines(folder):
 
 
 def test_writes_json_lines_and_tensorboard(tmp_path):
-    writer = summaries.MetricWriter(str(tmp_path), enabled=True, step=0)
+    writer = MetricWriter(str(tmp_path), enabled=True, step=0)
     writer.write(3, 1, {"loss": 0.5, "val_iou": {"sky": 0.25, "car": None}})
     writer.close()
     assert _lines(tmp_path) == [
@@ -43,21 +45,19 @@ def test_writes_json_lines_and_tensorboard(tmp_path):
 def test_resuming_drops_what_is_done_again(tmp_path):
     file = tmp_path / "metrics.jsonl"
     file.write_text('{"step": 1}\n{"step": 2}\n{"step": 3}\n{"step": 4, "lo')
-    summaries.MetricWriter(str(tmp_path), enabled=True, step=2).close()
+    MetricWriter(str(tmp_path), enabled=True, step=2).close()
     assert [line["step"] for line in _lines(tmp_path)] == [1, 2]
 
 
 def test_other_ranks_write_nothing(tmp_path):
-    writer = summaries.MetricWriter(str(tmp_path), enabled=False, step=0)
+    writer = MetricWriter(str(tmp_path), enabled=False, step=0)
     writer.write(1, 0, {"loss": 1.0})
     writer.close()
     assert not list(tmp_path.iterdir())
 
 
 def test_progress_is_plain_lines_without_a_terminal(capsys):
-    progress = summaries.Progress(
-        5, done=1, enabled=True, unit="step", label="train"
-    )
+    progress = Progress(5, done=1, enabled=True, unit="step", label="train")
     progress.advance()
     progress.log("step 2/5 loss 0.5", "loss 0.5")
     progress.close()
@@ -66,9 +66,7 @@ def test_progress_is_plain_lines_without_a_terminal(capsys):
 
 def test_progress_is_a_bar_on_a_terminal(capsys, monkeypatch):
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
-    progress = summaries.Progress(
-        5, done=1, enabled=True, unit="step", label="train"
-    )
+    progress = Progress(5, done=1, enabled=True, unit="step", label="train")
     progress.advance(2)
     progress.log("step 3/5 loss 0.5", "loss 0.5, 2 images/s")
     progress.close()
@@ -78,9 +76,7 @@ def test_progress_is_a_bar_on_a_terminal(capsys, monkeypatch):
 
 
 def test_a_disabled_progress_is_silent(capsys):
-    progress = summaries.Progress(
-        5, done=0, enabled=False, unit="step", label="train"
-    )
+    progress = Progress(5, done=0, enabled=False, unit="step", label="train")
     progress.advance()
     progress.log("line", "postfix")
     progress.close()

@@ -8,10 +8,11 @@ from typing import Any
 
 import tensorflow as tf
 
-from segnet import summaries
 from segnet.config import Config
 from segnet.config.schedule import Schedule
 from segnet.config.values import parse_profile_steps
+from segnet.progress import Progress, say
+from segnet.training.metric_writer import MetricWriter
 from segnet.training.optim import LearningRate
 
 __all__ = ["Reporter"]
@@ -37,10 +38,8 @@ class Reporter:
         self._profile = parse_profile_steps(config.profile_steps)
         self._profiling = False
         self._clock = _Clock(step)
-        self._writer = summaries.MetricWriter(
-            config.workdir, enabled=enabled, step=step
-        )
-        self._progress = summaries.Progress(
+        self._writer = MetricWriter(config.workdir, enabled=enabled, step=step)
+        self._progress = Progress(
             schedule.total_steps,
             done=step,
             enabled=enabled,
@@ -156,7 +155,7 @@ class Reporter:
     def say(self, message: str) -> None:
         """One line for people."""
         if self._enabled:
-            summaries.say(message)
+            say(message)
 
 
 class _Clock:

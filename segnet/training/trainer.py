@@ -7,9 +7,10 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from segnet import signals, summaries
+from segnet import signals
 from segnet.config import Config, schedule
 from segnet.data import datasets, sources
+from segnet.progress import say
 from segnet.runtime import distributed
 from segnet.runtime.device import Runtime
 from segnet.training import build, checkpoint, health, reporting, scoring, steps
@@ -279,4 +280,4 @@ class Trainer:
     def _say(self, message: str) -> None:
         """One line for people, from rank 0."""
         if distributed.is_chief():
-            summaries.say(message)
+            say(message)
