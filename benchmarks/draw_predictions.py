@@ -19,7 +19,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from segnet.constants import IGNORE_LABEL, PALETTE
+from segnet.constants import IGNORE_LABEL
+from segnet.images.overlay import PALETTE
 from segnet.images import list_images, load_image
 from segnet.images.overlay import colour_labels
 

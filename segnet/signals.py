@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["StopVotes", "Terminated", "termination_raised"]
+__all__ = ["StopVotes", "Terminated", "signals_held", "termination_raised"]
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -77,3 +77,30 @@ def termination_raised() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@contextlib.contextmanager
+def signals_held() -> Iterator[None]:
+    """Holds SIGINT and SIGTERM back while worker processes start.
+
+    A start that is cut in two would leave a process that complains. The
+    workers inherit that SIGINT is blocked: Ctrl-C is the parent's to handle.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    arrived: list[int] = []
+    before = {
+        number: signal.signal(number, lambda it, frame: arrived.append(it))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        # Also when something else went wrong, which the signal explains.
+        for number in arrived[:1]:
+            signal.raise_signal(number)

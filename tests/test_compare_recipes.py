@@ -9,7 +9,7 @@ from PIL import Image
 
 from benchmarks import compare_recipes, draw_predictions, recipe_variants
 from segnet.config import flags
-from segnet.constants import PALETTE
+from segnet.images.overlay import PALETTE
 
 
 def _result(name, budget, mean_iou):

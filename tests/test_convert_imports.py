@@ -9,6 +9,7 @@ import picture_files as files
 import pytest
 import tensorflow as tf
 
+from segnet.convert import workers
 from segnet.records.splits import read_manifest
 from segnet.records.verify import verify_split
 from tools import convert_to_tfrecord as convert
@@ -37,7 +38,7 @@ def test_conversion_imports_no_tensorflow(root):
 
 
 @pytest.mark.parametrize(
-    ("pairs_", "shards_", "workers", "expected"),
+    ("num_pairs", "num_shards", "num_workers", "expected"),
     [
         (5, 2, 1, [2, 3]),
         (5, 2, 2, [2, 3]),
@@ -49,10 +50,10 @@ def test_conversion_imports_no_tensorflow(root):
     ],
 )
 def test_parts_are_shards_or_even_pieces_of_them(
-    pairs_, shards_, workers, expected
+    num_pairs, num_shards, num_workers, expected
 ):
-    pairs = list(range(pairs_))
-    split = workers.split_parts(pairs, shards_, workers)
+    pairs = list(range(num_pairs))
+    split = workers.split_parts(pairs, num_shards, num_workers)
     assert [len(part) for part in split] == expected
     assert [pair for part in split for pair in part] == pairs
 

@@ -1,4 +1,4 @@
-"""Tests of segnet.training.losses against formulas written out in NumPy float64."""
+"""Losses against formulas written out in NumPy float64."""
 
 from __future__ import annotations
 

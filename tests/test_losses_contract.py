@@ -1,4 +1,4 @@
-"""Tests of what a trainer relies on in segnet.training.losses, whatever the loss."""
+"""Tests of what a trainer relies on in losses, whatever the loss."""
 
 from __future__ import annotations
 

@@ -13,7 +13,8 @@ import threading
 import picture_files as files
 import pytest
 
-from segnet.convert import processes, shard_files, workers
+from segnet import signals
+from segnet.convert import shard_files, workers
 from segnet.errors import RunError
 from segnet.records.manifest import Manifest
 from tools import convert_to_tfrecord as convert
@@ -26,11 +27,10 @@ def root(tmp_path):
 
 def test_a_progress_bar_does_not_keep_workers_from_being_forked():
     code = (
-        "import sys; from tools import convert_to_tfrecord as tool; "
-        "from segnet import processes; "
+        "import sys; from segnet.convert import program, workers; "
         "sys.stderr.isatty = lambda: True\n"
-        "with tool._progress(3) as advance:\n"
-        "    advance(1); print(processes.start_context().get_start_method())"
+        "with program._progress(3) as advance:\n"
+        "    advance(1); print(workers._start_context().get_start_method())"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
@@ -59,7 +59,7 @@ def test_a_worker_killed_with_the_counter_locked_is_not_waited_for():
 
 def test_a_signal_while_workers_start_comes_before_what_it_broke():
     def start():
-        with processes.signals_held():
+        with signals.signals_held():
             signal.raise_signal(signal.SIGINT)
             raise RuntimeError("broken")
 
@@ -78,14 +78,14 @@ def test_processes_that_cannot_start_are_one_line(root, capsys, monkeypatch):
     assert not (root / "out").exists()
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_too_little_memory_is_one_line(root, capsys, monkeypatch, workers):
+@pytest.mark.parametrize("num_workers", [1, 2])
+def test_too_little_memory_is_one_line(root, capsys, monkeypatch, num_workers):
     def fail(*arguments):
         raise MemoryError
 
-    target = "convert_part" if workers == 1 else "_convert_in_processes"
+    target = "convert_part" if num_workers == 1 else "_convert_in_processes"
     monkeypatch.setattr(workers, target, fail)
-    assert convert.main(files.flags(root, f"--num_workers={workers}")) == 1
+    assert convert.main(files.flags(root, f"--num_workers={num_workers}")) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert "for want of memory" in line
 

@@ -1,4 +1,4 @@
-"""Tests of segnet/training/steps.py: the loss of a step, its gradients, its traces."""
+"""The training step: the loss of a step, its gradients, its traces."""
 
 from __future__ import annotations
 

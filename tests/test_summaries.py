@@ -8,9 +8,9 @@ import signal
 
 import pytest
 import tensorflow as tf
-from segnet.progress import Progress
 
 from segnet import signals
+from segnet.progress import Progress
 from segnet.training.metric_writer import MetricWriter
 
 

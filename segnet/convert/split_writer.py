@@ -9,8 +9,9 @@ import types
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from segnet.constants import IGNORE_LABEL, SHARD_TEMPLATE
-from segnet.convert import processes, shard_files
+from segnet import signals
+from segnet.constants import IGNORE_LABEL
+from segnet.convert import shard_files
 from segnet.convert.shard_files import ShardFile
 from segnet.errors import DataError, RunError
 from segnet.files import gfile, size, write_errors
@@ -20,6 +21,7 @@ from segnet.records.manifest import Manifest, Shard
 __all__ = ["SplitWriter", "default_num_shards"]
 
 _MB = 1024 * 1024
+_SHARD_TEMPLATE = "{split}-{index:05d}-of-{count:05d}.tfrecord"
 
 
 def default_num_shards(total_bytes: int, num_records: int) -> int:
@@ -175,7 +177,7 @@ class SplitWriter:
                 f"{file.path}: was not written completely; check free space"
             )
         return Shard(
-            file=SHARD_TEMPLATE.format(
+            file=_SHARD_TEMPLATE.format(
                 split=self._split, index=index, count=count
             ),
             records=len(ends),
@@ -196,7 +198,7 @@ class SplitWriter:
         path = splits.manifest_path(self._output_dir, self._split)
         paths = manifest.paths(self._output_dir)
         old_shards = set(self._shards_there())
-        with processes.signals_held():
+        with signals.signals_held():
             if self._gfile.exists(path):
                 self._gfile.remove(path)
             for file, target in zip(files, paths, strict=True):

@@ -18,7 +18,7 @@ from segnet.data import augment as augment_lib
 from segnet.data import resizing
 from segnet.data.sources import RecordSource
 from segnet.errors import ConfigError
-from segnet.records.parallel import num_parallel_calls, pipeline_options
+from segnet.records.reading import num_parallel_calls, pipeline_options
 
 __all__ = [
     "create_eval_dataset",

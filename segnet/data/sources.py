@@ -12,8 +12,12 @@ import tensorflow as tf
 
 from segnet.errors import DataError
 from segnet.records.manifest import Manifest
-from segnet.records.parallel import num_parallel_calls, pipeline_options
-from segnet.records.reading import decode_record, read_record
+from segnet.records.reading import (
+    decode_record,
+    num_parallel_calls,
+    pipeline_options,
+    read_record,
+)
 from segnet.records.splits import read_manifest
 from segnet.records.verify import ExplainDamage
 

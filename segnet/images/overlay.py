@@ -8,15 +8,43 @@ import math
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from segnet.constants import IGNORE_LABEL, PALETTE
+from segnet.constants import IGNORE_LABEL, MAX_CLASSES
 
-__all__ = ["colour_labels", "draw_overlay"]
+__all__ = ["PALETTE", "colour_labels", "draw_overlay"]
 
 _OPACITY = 0.5
 # A smaller image is enlarged, so that it can be looked at beside its legend.
 _SMALLEST_WIDTH = 480
 _LARGEST_HEIGHT = 4096
 _IGNORED_COLOUR = (0, 0, 0)
+
+# Twelve colours that stay apart when blended over a photograph; used in turn.
+_BASE_COLOURS = (
+    (230, 80, 70),
+    (70, 130, 200),
+    (250, 200, 60),
+    (110, 90, 150),
+    (80, 180, 100),
+    (240, 140, 60),
+    (90, 210, 220),
+    (220, 100, 180),
+    (150, 110, 70),
+    (170, 220, 90),
+    (60, 70, 140),
+    (245, 170, 190),
+)
+
+
+def _colour(index: int) -> tuple[int, int, int]:
+    """Colour of a class: the base colours, darkened each time they recur."""
+    lap, position = divmod(index, len(_BASE_COLOURS))
+    shade = 1.0 - 0.6 * (lap / (MAX_CLASSES // len(_BASE_COLOURS) + 1))
+    red, green, blue = _BASE_COLOURS[position]
+    return round(red * shade), round(green * shade), round(blue * shade)
+
+
+# PALETTE[class id] is the (red, green, blue) in which the class is drawn.
+PALETTE = tuple(_colour(index) for index in range(MAX_CLASSES))
 
 
 def colour_labels(label: np.ndarray) -> np.ndarray:

@@ -88,7 +88,7 @@ def create_model(
         batch_norm_momentum, dropout, width_multiplier, batch_norm
     )
     if architecture == "segnet":
-        logits = segnet.training.build(images, num_classes, builder)
+        logits = segnet.build(images, num_classes, builder)
     else:
         logits = vgg_segnet.build(
             images,

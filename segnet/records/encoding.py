@@ -13,13 +13,36 @@ import struct
 
 import google_crc32c
 
-from segnet import constants
 
-__all__ = ["encode_record", "frame"]
+__all__ = [
+    "CHANNELS",
+    "FILENAME",
+    "FORMAT",
+    "HEIGHT",
+    "IMAGE",
+    "LABEL",
+    "LABEL_FORMAT",
+    "SOURCE_ID",
+    "WIDTH",
+    "encode_record",
+    "frame",
+]
+
+# Keys of a record. DeepLab, deeplab2 and the TensorFlow Model Garden read the
+# same ones, so their readers take these shards unchanged.
+IMAGE = "image/encoded"
+FORMAT = "image/format"
+FILENAME = "image/filename"
+HEIGHT = "image/height"
+WIDTH = "image/width"
+CHANNELS = "image/channels"
+SOURCE_ID = "image/source_id"
+LABEL = "image/segmentation/class/encoded"
+LABEL_FORMAT = "image/segmentation/class/format"
 
 _FORMATS = ("jpeg", "png")
 _OF_ONE_IMAGE = frozenset(
-    (constants.IMAGE, constants.LABEL, constants.FILENAME, constants.SOURCE_ID)
+    (IMAGE, LABEL, FILENAME, SOURCE_ID)
 )
 # Field numbers of the messages, all of the wire type "length-delimited":
 # Example.features; Features.feature, a map whose entries have key and value;
@@ -60,15 +83,15 @@ def encode_record(
     if image_format not in _FORMATS:
         raise ValueError(f"image_format is {image_format!r}, not {_FORMATS}")
     values = {
-        constants.IMAGE: image,
-        constants.FORMAT: image_format.encode(),
-        constants.FILENAME: filename,
-        constants.SOURCE_ID: source_id,
-        constants.LABEL: label,
-        constants.LABEL_FORMAT: b"png",
-        constants.HEIGHT: height,
-        constants.WIDTH: width,
-        constants.CHANNELS: 3,
+        IMAGE: image,
+        FORMAT: image_format.encode(),
+        FILENAME: filename,
+        SOURCE_ID: source_id,
+        LABEL: label,
+        LABEL_FORMAT: b"png",
+        HEIGHT: height,
+        WIDTH: width,
+        CHANNELS: 3,
     }
     entries = (
         (_entry if key in _OF_ONE_IMAGE else _common_entry)(key, values[key])

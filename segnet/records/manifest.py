@@ -14,10 +14,12 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from segnet.constants import IGNORE_LABEL, MANIFEST_SCHEMA_VERSION, MAX_CLASSES
+from segnet.constants import IGNORE_LABEL, MAX_CLASSES
 from segnet.errors import DataError
 
 __all__ = ["Manifest", "Shard", "Statistics"]
+
+_SCHEMA_VERSION = 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,7 +103,7 @@ class Manifest:
             for height, width, images in self.sizes
         ]
         content = {
-            "schema_version": MANIFEST_SCHEMA_VERSION,
+            "schema_version": _SCHEMA_VERSION,
             "split": self.split,
             "num_classes": self.num_classes,
             "class_names": list(self.class_names),
@@ -138,10 +140,10 @@ class Manifest:
         version = (
             content.get("schema_version") if isinstance(content, dict) else None
         )
-        if version != MANIFEST_SCHEMA_VERSION:
+        if version != _SCHEMA_VERSION:
             raise DataError(
                 f"{path}: has schema version {version}, this program reads "
-                f"{MANIFEST_SCHEMA_VERSION}; {remedy}"
+                f"{_SCHEMA_VERSION}; {remedy}"
             )
         try:
             manifest = _from_content(content)

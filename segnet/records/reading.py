@@ -1,32 +1,38 @@
 """The record: how one image with its labels is read.
 
 A record is a `tf.train.Example` with the keys that DeepLab, deeplab2 and the
-TensorFlow Model Garden share, so their readers take it unchanged; it is
-written by `segnet.records.encoding`. `segnet.records`, which everything else uses,
-passes these names on.
+TensorFlow Model Garden share, so their readers take it unchanged; `encoding`
+writes it.
 """
 
 from __future__ import annotations
 
 import functools
+import os
 
 import tensorflow as tf
 
-from segnet import constants
+from segnet.records import encoding
 
-__all__ = ["decode_record", "parse_record", "read_record"]
+__all__ = [
+    "decode_record",
+    "num_parallel_calls",
+    "parse_record",
+    "pipeline_options",
+    "read_record",
+]
 
 # By which the JPEG format lets images be decoded smaller.
 _RATIOS = (1, 2, 4, 8)
 _BYTES_KEYS = (
-    constants.IMAGE,
-    constants.FORMAT,
-    constants.FILENAME,
-    constants.SOURCE_ID,
-    constants.LABEL,
-    constants.LABEL_FORMAT,
+    encoding.IMAGE,
+    encoding.FORMAT,
+    encoding.FILENAME,
+    encoding.SOURCE_ID,
+    encoding.LABEL,
+    encoding.LABEL_FORMAT,
 )
-_INT_KEYS = (constants.HEIGHT, constants.WIDTH, constants.CHANNELS)
+_INT_KEYS = (encoding.HEIGHT, encoding.WIDTH, encoding.CHANNELS)
 # One record is 50 to 500 kB: a larger buffer would read its neighbours too.
 _READ_BUFFER_BYTES = 64 * 1024
 
@@ -67,13 +73,13 @@ def decode_record(
       `tf.errors.InvalidArgumentError`.
     """
     fields = parse_record(serialized)
-    encoded = fields[constants.IMAGE]
-    size = tf.stack([fields[constants.HEIGHT], fields[constants.WIDTH]])
+    encoded = fields[encoding.IMAGE]
+    size = tf.stack([fields[encoding.HEIGHT], fields[encoding.WIDTH]])
     step = tf.constant(0)
     if smallest is not None:
         fits = [tf.reduce_all(size // ratio >= smallest) for ratio in _RATIOS]
         step = tf.reduce_sum(tf.cast(fits[1:], tf.int32))
-    jpeg = tf.equal(fields[constants.FORMAT], b"jpeg")
+    jpeg = tf.equal(fields[encoding.FORMAT], b"jpeg")
     step = tf.where(jpeg, step, 0)
     image = tf.cond(
         jpeg,
@@ -82,7 +88,7 @@ def decode_record(
         ),
         lambda: tf.io.decode_png(encoded, channels=3),
     )
-    label = tf.io.decode_png(fields[constants.LABEL], channels=1)
+    label = tf.io.decode_png(fields[encoding.LABEL], channels=1)
     ratio = tf.cast(tf.gather(_RATIOS, step), tf.int64)
     expected = (-(-size // ratio), size)
     with tf.control_dependencies(
@@ -136,3 +142,22 @@ def read_record(path: tf.Tensor, offset: tf.Tensor) -> tf.Tensor:
         variant, tf.TensorSpec([], tf.string)
     )
     return dataset.take(1).get_single_element()
+
+
+def num_parallel_calls() -> int:
+    """Calls of a map that run at the same time: one for each thread."""
+    threads = tf.config.threading.get_inter_op_parallelism_threads()
+    return threads or len(os.sched_getaffinity(0))
+
+
+def pipeline_options() -> tf.data.Options:
+    """Options of all datasets."""
+    options = tf.data.Options()
+    # Numbers are fixed: tuning brings nothing that they do not, and its thread
+    # can take seconds to end.
+    options.autotune.enabled = False
+    # Workers take their share by index.
+    options.experimental_distribute.auto_shard_policy = (
+        tf.data.experimental.AutoShardPolicy.OFF
+    )
+    return options

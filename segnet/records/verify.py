@@ -1,9 +1,7 @@
-"""Records and split manifests: the one place that knows how they are stored.
+"""Checking the records of a split against its manifest, and naming damage.
 
 A split is a set of uncompressed TFRecord files, SPLIT-00000-of-00008.tfrecord,
-and a manifest, SPLIT.json. What a record holds is in `segnet.records.reading`, what a
-manifest holds in `segnet.records.manifest`; both are used through this module. Files
-are reached through `segnet.files` and TensorFlow.
+and a manifest, SPLIT.json.
 """
 
 from __future__ import annotations
@@ -14,13 +12,18 @@ import types
 import numpy as np
 import tensorflow as tf
 
-from segnet import constants
+from segnet.constants import IGNORE_LABEL
 from segnet.errors import DataError
 from segnet.files import file_sha256, reason, write_errors
 from segnet.records.encoding import encode_record
 from segnet.records.manifest import Manifest, Shard, Statistics
-from segnet.records.parallel import num_parallel_calls, pipeline_options
-from segnet.records.reading import decode_record, parse_record, read_record
+from segnet.records.reading import (
+    decode_record,
+    num_parallel_calls,
+    parse_record,
+    pipeline_options,
+    read_record,
+)
 from segnet.records.splits import (
     has_manifest,
     manifest_path,
@@ -157,7 +160,7 @@ def _read_all(manifest: Manifest, paths: list[str]) -> Statistics:
                 "split again with --overwrite"
             ) from None
         counts = histogram.numpy()
-        if counts[manifest.num_classes : constants.IGNORE_LABEL].any():
+        if counts[manifest.num_classes : IGNORE_LABEL].any():
             raise DataError(
                 f"{where} has labels that are not below "
                 f"{manifest.num_classes}; convert the split again with "

@@ -1,29 +1,18 @@
-"""What a run shows while it works: progress, metrics.jsonl, TensorBoard.
-
-Whether this process writes at all is decided by the caller (rank 0 does).
-"""
+"""The scalars of a run: `metrics.jsonl` and TensorBoard."""
 
 from __future__ import annotations
 
 import json
 import os
-import sys
-from typing import Any, TextIO
+from typing import Any
 
 import tensorflow as tf
-from tqdm import tqdm
 
 from segnet.files import write_errors
 
-__all__ = ["MetricWriter", "Progress", "say"]
+__all__ = ["MetricWriter"]
 
 METRICS_FILE = "metrics.jsonl"
-
-
-def say(message: str, stream: TextIO | None = None) -> None:
-    """Prints one line at once, above a progress bar if there is one."""
-    tqdm.write(message, file=stream or sys.stdout)
-    (stream or sys.stdout).flush()
 
 
 class MetricWriter:
@@ -103,44 +92,3 @@ def _drop_lines_after(path: str, step: int) -> None:
     with tf.io.gfile.GFile(path + ".tmp", "w") as file:
         file.write("".join(kept))
     tf.io.gfile.rename(path + ".tmp", path, overwrite=True)
-
-
-class Progress:
-    """A bar on a terminal, plain lines elsewhere, nothing when disabled."""
-
-    def __init__(
-        self, total: int, *, done: int, enabled: bool, unit: str, label: str
-    ) -> None:
-        """Starts to show progress.
-
-        Args:
-          total: Number of units in all.
-          done: Units done before.
-          enabled: Whether this process shows anything.
-          unit: What is counted, for example `step`.
-          label: Printed before the bar.
-        """
-        self._enabled = enabled
-        self._bar = None
-        if enabled and sys.stderr.isatty():
-            self._bar = tqdm(
-                total=total, initial=done, unit=unit, desc=label,
-                dynamic_ncols=True,
-            )  # fmt: skip
-
-    def advance(self, units: int = 1) -> None:
-        """Counts units as done."""
-        if self._bar is not None:
-            self._bar.update(units)
-
-    def log(self, message: str, postfix: str | None = None) -> None:
-        """Shows where things stand: beside the bar, or as a line."""
-        if self._bar is not None and postfix is not None:
-            self._bar.set_postfix_str(postfix)
-        elif self._enabled:
-            say(message)
-
-    def close(self) -> None:
-        """Ends the bar."""
-        if self._bar is not None:
-            self._bar.close()
