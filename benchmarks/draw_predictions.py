@@ -20,9 +20,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from segnet.constants import IGNORE_LABEL
-from segnet.images.overlay import PALETTE
 from segnet.images import list_images, load_image
-from segnet.images.overlay import colour_labels
+from segnet.images.overlay import PALETTE, colour_labels
 
 _CELL_WIDTH = 200
 _GAP = 4

@@ -13,7 +13,6 @@ import struct
 
 import google_crc32c
 
-
 __all__ = [
     "CHANNELS",
     "FILENAME",
@@ -41,9 +40,7 @@ LABEL = "image/segmentation/class/encoded"
 LABEL_FORMAT = "image/segmentation/class/format"
 
 _FORMATS = ("jpeg", "png")
-_OF_ONE_IMAGE = frozenset(
-    (IMAGE, LABEL, FILENAME, SOURCE_ID)
-)
+_OF_ONE_IMAGE = frozenset((IMAGE, LABEL, FILENAME, SOURCE_ID))
 # Field numbers of the messages, all of the wire type "length-delimited":
 # Example.features; Features.feature, a map whose entries have key and value;
 # Feature.bytes_list, Feature.int64_list; BytesList.value, Int64List.value.

@@ -13,7 +13,7 @@ from conftest import run_flags
 
 import main
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from segnet.records.reading import decode_record, parse_record
 from segnet.records.verify import verify_split
 from tools import convert_to_tfrecord as convert
 
-CAMVID = pathlib.Path(__file__).resolve().parents[2] / "shared" / "camvid"
+CAMVID = pathlib.Path(__file__).resolve().parents[3] / "shared" / "camvid"
 
 pytestmark = [
     pytest.mark.slow,

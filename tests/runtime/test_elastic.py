@@ -10,7 +10,7 @@ import sys
 import elastic_worker
 import pytest
 from conftest import ROOT, lines, run_flags
-from test_distributed_training import HOROVODRUN, needs_horovod
+from horovod_launcher import HOROVODRUN, needs_horovod
 
 from segnet.errors import ConfigError
 from segnet.runtime import elastic

@@ -8,9 +8,10 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from segnet import constants, images
+from segnet import images
 from segnet.errors import RunError
 from segnet.files import write_errors
+from segnet.records import encoding
 from segnet.records.encoding import encode_record
 from segnet.records.manifest import Manifest, Shard
 from segnet.records.reading import decode_record, parse_record, read_record
@@ -137,7 +138,7 @@ def test_two_picture_jpeg_decodes_to_its_first(tmp_path):
 
 @pytest.mark.parametrize(
     "key",
-    [getattr(constants, name) for name in (
+    [getattr(encoding, name) for name in (
         "IMAGE", "FORMAT", "FILENAME", "HEIGHT", "WIDTH", "CHANNELS",
         "SOURCE_ID", "LABEL", "LABEL_FORMAT")],
 )  # fmt: skip

@@ -16,7 +16,7 @@ from benchmarks.rows import create_groups
 from benchmarks.scale import SMOKE
 from segnet import models
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_smoke_run_measures_every_row(tmp_path):

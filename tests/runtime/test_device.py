@@ -19,7 +19,7 @@ from segnet.runtime.device import (
     setup_runtime,
 )
 
-_ROOT = Path(__file__).resolve().parents[1]
+_ROOT = Path(__file__).resolve().parents[2]
 _QUIET = """
 from segnet.runtime import device
 device.quiet_tensorflow()

@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import os
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import dist_worker
 import numpy as np
 import pytest
 from conftest import convert, lines, write_folders
+from horovod_launcher import launch, needs_horovod
 from PIL import Image
 
 import main
 
-HOROVODRUN = Path(sys.executable).with_name("horovodrun")
-
-needs_horovod = pytest.mark.skipif(
-    importlib.util.find_spec("horovod") is None
-    and os.environ.get("CI") != "true",
-    reason="Horovod is not installed: make setup-horovod",
-)
 pytestmark = [pytest.mark.dist, needs_horovod]
 
 TINY = (
@@ -60,25 +49,6 @@ SAME_RUNS = {
     "smooth": SMOOTH,
     "smooth_sgd": (*SMOOTH, "--optimizer=sgd", "--learning_rate=1e-3"),
 }
-
-
-def launch(size, program, arguments, *, env=None):
-    """Runs a Python program in `size` processes; returns the result."""
-    return subprocess.run(
-        [
-            # Addresses of this machine alone.
-            str(HOROVODRUN), "-np", str(size), "-H", f"localhost:{size}",
-            "--network-interfaces", "lo", sys.executable, str(program),
-            *map(str, arguments),
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=400,
-        # Some of the runs have synchronised batch norm, which waits for a
-        # reduction in each layer.
-        env={**os.environ, "HOROVOD_CYCLE_TIME": "1", **(env or {})},
-    )  # fmt: skip
 
 
 def losses(workdir):

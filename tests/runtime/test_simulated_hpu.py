@@ -20,12 +20,12 @@ _TINY_STEP = Path(simulated_hpu.__file__).with_name("tiny_step.py")
 # Tries to set up the HPU when it is too late for that.
 _LATE_LOADS = """
 import tensorflow as tf
-from segnet import runtime
+from segnet.runtime.device import setup_runtime
 from segnet.errors import ConfigError
 
 def try_it():
     try:
-        runtime.setup_runtime("hpu")
+        setup_runtime("hpu")
     except ConfigError as error:
         print(error)
 

@@ -21,7 +21,7 @@ from PIL import Image
 import main
 from segnet.training import checkpoint
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture

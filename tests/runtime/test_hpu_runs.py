@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import simulated_hpu
 from conftest import ROOT, lines
-from test_distributed_training import HOROVODRUN, needs_horovod
+from horovod_launcher import HOROVODRUN, needs_horovod
 
 pytestmark = pytest.mark.hpu
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import failing_worker
 import pytest
 from conftest import run_flags
-from test_distributed_training import launch, needs_horovod
+from horovod_launcher import launch, needs_horovod
 
 pytestmark = [pytest.mark.dist, needs_horovod]
 
