@@ -1,4 +1,4 @@
-"""A web server on loopback with the habits that a download has to survive."""
+"""A web server on loopback that sends files, breaks off, refuses, redirects."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ class Answer:
     """What the server says about one path.
 
     Attributes:
-      body: The whole content, in bytes.
+      body: The whole content.
       status: HTTP status of a request for the whole content.
-      content_type: Value of that header.
+      headers: More headers.
       ranges: Whether `Range: bytes=N-` is honoured (206, or 416 past the end).
-      location: Where the client is sent instead, with status 302.
+      says_length: Whether there is a Content-Length.
       cut_at: Once, the connection ends when this many bytes have been sent.
       hold_at: Once, the connection hangs there until the server stops.
     """
 
     body: bytes = b""
     status: int = 200
-    content_type: str = "application/octet-stream"
+    headers: dict[str, str] = dataclasses.field(default_factory=dict)
     ranges: bool = True
-    location: str | None = None
+    says_length: bool = True
     cut_at: int | None = None
     hold_at: int | None = None
 
@@ -40,36 +40,29 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         wanted = self.headers.get("Range")
         self.server.requests.append((self.path, wanted))
-        answer = self.server.answers.get(self.path)
-        if answer is None:
-            self.send_error(404)
-        elif answer.location is not None:
-            self.send_response(302)
-            self.send_header("Location", answer.location)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-        else:
-            self._send(answer, wanted)
-
-    def _send(self, answer: Answer, wanted: str | None) -> None:
-        start, body = 0, answer.body
-        status = answer.status
+        answer = self.server.answers[self.path]
+        start, status = 0, answer.status
         if wanted and answer.ranges and status == 200:
             start = int(wanted.removeprefix("bytes=").removesuffix("-"))
-            status = 206 if start < len(body) else 416
-        self.send_response(status)
+            status = 206 if start < len(answer.body) else 416
+        rest = b"" if status == 416 else answer.body[start:]
+        headers = {**answer.headers}
         if status == 206:
-            last = f"{len(body) - 1}/{len(body)}"
-            self.send_header("Content-Range", f"bytes {start}-{last}")
-        rest = b"" if status == 416 else body[start:]
-        self.send_header("Content-Type", answer.content_type)
-        self.send_header("Content-Length", str(len(rest)))
+            end = len(answer.body)
+            headers["Content-Range"] = f"bytes {start}-{end - 1}/{end}"
+        if answer.says_length:
+            headers["Content-Length"] = str(len(rest))
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
         self.end_headers()
+        self._send(answer, rest)
+
+    def _send(self, answer: Answer, rest: bytes) -> None:
         cut, answer.cut_at = answer.cut_at, None
         hold, answer.hold_at = answer.hold_at, None
         with contextlib.suppress(ConnectionError):
             self.wfile.write(rest[: hold if cut is None else cut])
-            self.wfile.flush()
         if hold is not None:
             self.server.closing.wait(30)
 
@@ -81,7 +74,7 @@ class DownloadServer(http.server.ThreadingHTTPServer):
     """Answers from a table and remembers what it was asked.
 
     Attributes:
-      answers: Path (with its query) to answer; anything else is a 404.
+      answers: Path to answer.
       requests: (path, value of the Range header or None), in order.
       closing: Set when the server stops, which lets hanging answers go.
       url: Address of the server, without a slash at the end.
