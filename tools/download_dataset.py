@@ -376,7 +376,7 @@ def main(argv: Sequence[str]) -> int:
         (number,) = signalled.args or (signal.SIGINT,)
         reason, status = "stopped", 128 + number
         if number == signal.SIGALRM:
-            reason, status = "error: took too long", 1
+            reason, status = f"error: not done after {_RUN_SECONDS} seconds", 1
     except _Failure as error:
         reason = f"error: {error}"
     except OSError as error:

@@ -6,6 +6,7 @@ import hashlib
 import io
 import os
 import random
+import shutil
 import signal
 import stat
 import subprocess
@@ -106,6 +107,7 @@ def test_weights_arrive_and_are_then_left_alone(server, fetch, folder):
     assert f"--encoder_weights='{folder / WEIGHTS_FILE}'" in out
     assert names(folder) == [WEIGHTS_FILE]
     assert (folder / WEIGHTS_FILE).read_bytes() == WEIGHTS
+    assert signal.alarm(0) == 0, "a time limit is left"
     server.requests.clear()
     status, out, _ = fetch("vgg16")
     assert status == 0
@@ -165,10 +167,12 @@ def test_part_of_an_earlier_run_is_used(
     assert (folder / WEIGHTS_FILE).read_bytes() == WEIGHTS
 
 
-def test_part_longer_than_a_file_of_unknown_size(server, fetch, folder):
+@pytest.mark.parametrize("ranges", [True, False])
+def test_part_longer_than_a_file_of_unknown_size(server, fetch, folder, ranges):
     put(folder / ".dataset1.zip.part", archive() + bytes(100_000))
+    server.answers["/dataset1"].ranges = ranges
     assert fetch("dataset1")[0] == 0
-    assert [wanted is None for _, wanted in server.requests] == [False, True]
+    assert len(server.requests) == 1 + ranges
 
 
 def test_connection_that_brings_nothing_is_given_up(server, fails, folder):
@@ -312,10 +316,11 @@ def test_redirect_to_https_is_followed():
     assert (new.full_url, new.get_header("Range")) == (target, "x")
 
 
-@pytest.mark.parametrize("url", ["http://example.org/x", "file:///etc/hosts"])
+@pytest.mark.parametrize("url", ["http://a.org/\x1b[2J", "file:///etc/hosts"])
 def test_other_addresses_than_https_are_refused(fails, monkeypatch, url):
     monkeypatch.setenv("SEGNET_VGG16_URL", url)
-    fails("vgg16", f"{url} is not an https address")
+    shown = url.replace("\x1b", "\\x1b")
+    fails("vgg16", f"{shown} is not an https address")
 
 
 def test_unreachable_server_is_named(fails, folder, monkeypatch):
@@ -330,7 +335,7 @@ def test_time_is_limited(server, fails, monkeypatch):
     monkeypatch.setattr(download_dataset, "_RUN_SECONDS", 1)
     server.answers["/vgg16"].hold_at = 120_000
     try:
-        fails("vgg16", "took too long", "bytes are kept")
+        fails("vgg16", "not done after 1 seconds", "bytes are kept")
     finally:
         signal.signal(signal.SIGALRM, before)
 
@@ -355,6 +360,17 @@ def test_wrong_usage(monkeypatch, tmp_path, capsys, arguments, settings, part):
     assert stopped.value.code == 2
     assert part in capsys.readouterr().err
     assert names(tmp_path) == []
+
+
+def test_missing_python_is_named(tmp_path):
+    for name in ("bash", "dirname"):
+        (tmp_path / name).symlink_to(shutil.which(name))
+    environment = {"PATH": str(tmp_path), "VENV": "nowhere"}
+    done = subprocess.run(
+        ["bash", SCRIPT], env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("download_dataset.sh: error: needs Python")
 
 
 def test_real_process_is_stopped_and_goes_on(server, folder):
