@@ -8,17 +8,22 @@ Kept short, so that everything else can be imported and tested.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from segnet.config import flags
 from segnet.errors import UserError
 
 
-def main(argv: Sequence[str]) -> int:
+def main(
+    argv: Sequence[str],
+    *,
+    after_step: Callable[[int], None] = lambda step: None,
+) -> int:
     """Runs one command.
 
     Args:
       argv: Command line, the program's name first.
+      after_step: Called after each training step with the steps done.
 
     Returns:
       Exit status: 0 done, 1 bad data or a failed run, 2 bad flags, 130/143
@@ -33,7 +38,7 @@ def main(argv: Sequence[str]) -> int:
         # Imported late: --help and bad flags need no TensorFlow.
         from segnet import commands
 
-        return commands.run(command)
+        return commands.run(command, after_step=after_step)
     except UserError as error:
         print(f"segnet: {error}", file=sys.stderr)
         return error.exit_status

@@ -3,46 +3,76 @@
 from __future__ import annotations
 
 import sys
-from typing import TextIO
-
-from tqdm import tqdm
+import types
+from typing import Any, TextIO
 
 __all__ = ["Progress", "say"]
 
 
 def say(message: str, stream: TextIO | None = None) -> None:
     """Prints one line at once, above a progress bar if there is one."""
-    tqdm.write(message, file=stream or sys.stdout)
-    (stream or sys.stdout).flush()
+    stream = stream or sys.stdout
+    # Imported for a bar alone: it takes longer than a small conversion.
+    if "tqdm" in sys.modules:
+        sys.modules["tqdm"].tqdm.write(message, file=stream)
+    else:
+        print(message, file=stream)
+    stream.flush()
 
 
 class Progress:
-    """A bar on a terminal, plain lines elsewhere, nothing when disabled."""
+    """A bar on a terminal, plain lines elsewhere; use it as a context."""
 
     def __init__(
-        self, total: int, *, done: int, enabled: bool, unit: str, label: str
+        self,
+        total: int,
+        *,
+        unit: str,
+        label: str,
+        done: int = 0,
+        enabled: bool = True,
+        lines: bool = True,
     ) -> None:
         """Starts to show progress.
 
         Args:
           total: Number of units in all.
+          unit: What is counted, for example `image`.
+          label: Printed before the bar.
           done: Units done before.
           enabled: Whether this process shows anything.
-          unit: What is counted, for example `step`.
-          label: Printed before the bar.
+          lines: Whether, where there is no terminal, a line at each tenth
+            says how far it is; for work that has no log lines of its own.
         """
+        self._total = total
+        self._unit = unit
+        self._done = done
         self._enabled = enabled
-        self._bar = None
-        if enabled and sys.stderr.isatty():
-            self._bar = tqdm(
-                total=total, initial=done, unit=unit, desc=label,
-                dynamic_ncols=True,
-            )  # fmt: skip
+        self._bar = _create_bar(total, done, unit, label) if enabled else None
+        self._lines = lines and enabled and self._bar is None
+
+    def __enter__(self) -> Progress:
+        """Gives the progress."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: types.TracebackType | None,
+    ) -> None:
+        """Ends the bar."""
+        self.close()
 
     def advance(self, units: int = 1) -> None:
         """Counts units as done."""
+        before, self._done = self._done, self._done + units
         if self._bar is not None:
             self._bar.update(units)
+        elif self._lines:
+            tenth = max(self._total, 1)
+            if self._done * 10 // tenth > before * 10 // tenth:
+                say(f"{self._done} of {self._total} {self._unit}s")
 
     def log(self, message: str, postfix: str | None = None) -> None:
         """Shows where things stand: beside the bar, or as a line."""
@@ -55,3 +85,16 @@ class Progress:
         """Ends the bar."""
         if self._bar is not None:
             self._bar.close()
+
+
+def _create_bar(total: int, done: int, unit: str, label: str) -> Any:
+    """A bar on standard error; None where that is no terminal."""
+    if not sys.stderr.isatty():
+        return None
+    import tqdm
+
+    # Its thread would keep the converter's processes from being forked.
+    tqdm.tqdm.monitor_interval = 0
+    return tqdm.tqdm(
+        total=total, initial=done, unit=unit, desc=label, dynamic_ncols=True
+    )

@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from segnet.models.sync_batch_norm import SyncBatchNormalization
+from segnet.constants import COMPRESSIONS
 from segnet.runtime import distributed
 
 SHAPES = ((3, 3, 2), (5,), (1,))
@@ -36,7 +37,7 @@ def reduce_gradients(rank: int) -> dict[str, list]:
     """The sums of the gradients, for each way to sum them up."""
     first, *others = map(tf.constant, gradients_of(rank))
     sums = {}
-    for compression in distributed.COMPRESSIONS:
+    for compression in COMPRESSIONS:
         for grouped in (False, True):
             reduce = functools.partial(
                 distributed.allreduce_gradients,

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from segnet.config.config import Config
-from segnet.config.validate import CHANGEABLE_ON_RESUME, validate
+from segnet.config.validate import validate
 
-__all__ = ["CHANGEABLE_ON_RESUME", "Config", "validate"]
+__all__ = ["Config", "validate"]

@@ -9,6 +9,13 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from segnet.constants import (
+    ARCHITECTURES,
+    AUGMENTATIONS,
+    COMPRESSIONS,
+    LOSSES,
+)
+
 __all__ = ["Config"]
 
 
@@ -35,7 +42,7 @@ class Config:
     workdir: str = _field("", "Folder for everything that a run writes.")
 
     architecture: str = _field(
-        "vgg_segnet", "Network.", choices=("vgg_segnet", "segnet")
+        "vgg_segnet", "Network.", choices=tuple(ARCHITECTURES)
     )
     input_height: int = _field(
         320, "Height of the network's input, pixels.", minimum=16
@@ -104,6 +111,12 @@ class Config:
         None, "Stop after this many steps in all.", minimum=1
     )
     batch_size: int = _field(16, "Images a step, per worker.", minimum=1)
+    eval_batch_size: int | None = _field(
+        None,
+        "Images a forward pass outside training, per worker. Default: as many "
+        "as need no more memory than a training step.",
+        minimum=1,
+    )
     accumulate_steps: int = _field(
         1,
         "Batches whose gradients make one step together, for small memories: "
@@ -161,9 +174,8 @@ class Config:
     loss: str = _field(
         "cross_entropy",
         "Training loss.",
-        choices=("cross_entropy", "dice", "cross_entropy_dice", "focal",
-                 "lovasz_softmax"),
-    )  # fmt: skip
+        choices=LOSSES,
+    )
     class_weights: str = _field(
         "none",
         "Weights of the classes in the loss: none, median_frequency, "
@@ -176,7 +188,7 @@ class Config:
     augment: str = _field(
         "none",
         "Random changes of the training images.",
-        choices=("none", "basic", "strong"),
+        choices=AUGMENTATIONS,
     )
     freeze_encoder_epochs: int = _field(
         0, "Keep the encoder as it is for the first epochs.", minimum=0
@@ -210,7 +222,7 @@ class Config:
     allreduce_compression: str = _field(
         "none",
         "Number format of gradients on their way between workers.",
-        choices=("none", "fp16", "bf16"),
+        choices=COMPRESSIONS,
     )
     elastic: bool = _field(
         False, "Go on when workers leave or join (under horovodrun)."

@@ -1,7 +1,4 @@
-"""A config as JSON, and against the flags of a later command.
-
-Standard library only.
-"""
+"""`WORKDIR/config.json`: the config of a run, and the flags given later."""
 
 from __future__ import annotations
 
@@ -9,46 +6,61 @@ import dataclasses
 import json
 from typing import Any
 
-from segnet.config import Config
+from segnet.config import workdir as paths
+from segnet.config.config import Config
+from segnet.config.validate import validate
 from segnet.errors import ConfigError
+from segnet.files import file_errors, gfile, reason, write_errors, write_text
 
-__all__ = ["contradictions", "from_json", "to_json"]
+__all__ = ["from_json", "has_config", "load_config", "merge", "save_config"]
 
 
-def contradictions(
-    saved: Config, given: dict[str, Any], changeable: frozenset[str]
-) -> dict[str, Any]:
-    """The flags given that differ from a saved config and may not.
+def save_config(workdir: str, config: Config) -> None:
+    """Writes `WORKDIR/config.json`, whole or not at all.
 
-    Args:
-      saved: The config of the workdir.
-      given: Flags that the user gave, by name.
-      changeable: Names that may differ.
-
-    Returns:
-      {name: given value} of those that contradict.
+    Raises:
+      RunError: It cannot be written.
     """
-    return {
-        name: value
-        for name, value in given.items()
-        if name not in changeable and getattr(saved, name) != value
-    }
+    with write_errors(workdir):
+        gfile(workdir).makedirs(workdir)
+    text = json.dumps(dataclasses.asdict(config), indent=2) + "\n"
+    write_text(paths.config_path(workdir), text)
 
 
-def to_json(config: Config) -> str:
-    """The config as JSON text, one field a line."""
-    return json.dumps(dataclasses.asdict(config), indent=2) + "\n"
+def has_config(workdir: str) -> bool:
+    """Whether there is a `WORKDIR/config.json`, whatever its state."""
+    path = paths.config_path(workdir)
+    return gfile(path).exists(path)
+
+
+def load_config(workdir: str) -> Config | None:
+    """Reads `WORKDIR/config.json`; None where there is none.
+
+    Raises:
+      ConfigError: The file is not a config of this version.
+    """
+    path = paths.config_path(workdir)
+    if not has_config(workdir):
+        return None
+    try:
+        with gfile(path).GFile(path, "r") as file:
+            text = file.read()
+    except (*file_errors(), UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"{path} cannot be read ({reason(error)}); use another --workdir"
+        ) from error
+    return from_json(text, path)
 
 
 def from_json(text: str, where: str) -> Config:
-    """Reads what `to_json` wrote.
+    """Reads what `save_config` wrote.
 
     Args:
       text: JSON.
       where: Path it came from, for the error.
 
     Raises:
-      ConfigError: If it is not JSON, or has fields that are not known.
+      ConfigError: It is not JSON, or has fields that are not known.
     """
     try:
         values = json.loads(text)
@@ -59,3 +71,40 @@ def from_json(text: str, where: str) -> Config:
             f"{where} is not a config of this version of segnet ({error}); "
             "use the version that wrote it or another --workdir"
         ) from error
+
+
+def merge(
+    saved: Config,
+    given: dict[str, Any],
+    *,
+    workdir: str,
+    changeable: frozenset[str],
+) -> Config:
+    """The config of a workdir with the flags that were given on top.
+
+    Args:
+      saved: The config of the workdir.
+      given: Flags that the user gave, by name.
+      workdir: Where it is now; the folder may have been moved.
+      changeable: Names of flags that may differ from the saved ones.
+
+    Raises:
+      ConfigError: Other flags differ, or the result cannot run.
+    """
+    wrong = {
+        name: value
+        for name, value in given.items()
+        if name not in changeable and getattr(saved, name) != value
+    }
+    if wrong:
+        listed = ", ".join(
+            f"--{name}={value} (it has {getattr(saved, name)})"
+            for name, value in wrong.items()
+        )
+        raise ConfigError(
+            f"--workdir={workdir} holds a run of another configuration: "
+            f"{listed}; leave these flags out or use another --workdir"
+        )
+    merged = dataclasses.replace(saved, **{**given, "workdir": workdir})
+    validate(merged)
+    return merged

@@ -13,7 +13,9 @@ from typing import Any
 
 from absl import flags
 
-from segnet.config import Config, validate
+from segnet.config.config import Config
+from segnet.config.config_file import has_config
+from segnet.config.validate import check_values, validate
 from segnet.errors import ConfigError
 
 __all__ = [
@@ -178,6 +180,8 @@ def check_command(command: Command) -> None:
         raise ConfigError(
             "--mode=predict needs --image_path: an image file or a folder"
         )
-    # A flag that is not given comes from the workdir in a resumed run, so
-    # only combinations of what was given are looked at here.
-    validate(command.config)
+    check_values(command.config)
+    # In a workdir that holds a run, a flag that is not given is the run's:
+    # the rules between flags are checked once they are known.
+    if not has_config(command.config.workdir):
+        validate(command.config)

@@ -18,6 +18,7 @@ __all__ = [
     "Stage",
     "create_pass",
     "create_schedule",
+    "eval_batch_size",
     "largest_input",
 ]
 
@@ -187,17 +188,35 @@ def largest_input(config: Config) -> tuple[int, int]:
     )
 
 
+def eval_batch_size(config: Config) -> int:
+    """Images a forward pass outside training, per worker.
+
+    By default as many whole images as have no more pixels than a batch of
+    training: windows and smaller inputs take less memory an image.
+    """
+    if config.eval_batch_size is not None:
+        return config.eval_batch_size
+    pixels = max(
+        height * width * batch
+        for _, height, width, _, batch in _stage_borders(config)
+    )
+    return max(1, pixels // (config.input_height * config.input_width))
+
+
 def create_pass(config: Config, num_records: int, num_workers: int) -> Stage:
     """One epoch of whole images at the input size, beside the run."""
+    batch_size = min(
+        eval_batch_size(config), max(1, num_records // num_workers)
+    )
     return Stage(
         height=config.input_height,
         width=config.input_width,
         window=(1.0, 1.0),
-        batch_size=config.batch_size,
+        batch_size=batch_size,
         freeze_encoder=False,
         first_epoch=0,
         num_epochs=1,
-        steps_per_epoch=num_records // (config.batch_size * num_workers),
+        steps_per_epoch=num_records // (batch_size * num_workers),
         first_step=0,
     )
 

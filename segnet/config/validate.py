@@ -1,8 +1,4 @@
-"""The configuration of a run, checked before any work.
-
-`Config` is one frozen dataclass; here are the rules between its fields.
-Standard library only.
-"""
+"""The rules between the options of a run, checked before any work."""
 
 from __future__ import annotations
 
@@ -20,8 +16,9 @@ from segnet.config.values import (
 from segnet.errors import ConfigError
 
 __all__ = [
+    "CHANGEABLE_AFTER_TRAINING",
     "CHANGEABLE_ON_RESUME",
-    "Config",
+    "check_values",
     "validate",
 ]
 
@@ -29,10 +26,27 @@ __all__ = [
 # long it is, what it logs, where its data lies and which device computes.
 CHANGEABLE_ON_RESUME = frozenset({
     "cache", "checkpoint_every_steps", "class_names", "data_dir", "device",
-    "early_stopping_epochs", "elastic", "epochs", "eval_split",
-    "evaluate_every_epochs", "keep_checkpoints", "log_every_steps",
-    "max_steps", "profile_steps", "run_eagerly", "train_split", "workdir",
+    "early_stopping_epochs", "elastic", "epochs", "eval_batch_size",
+    "eval_split", "evaluate_every_epochs", "keep_checkpoints",
+    "log_every_steps", "max_steps", "profile_steps", "run_eagerly",
+    "train_split", "workdir",
 })  # fmt: skip
+# What evaluate and predict may change: where the data lies and how to
+# compute, not what was trained.
+CHANGEABLE_AFTER_TRAINING = CHANGEABLE_ON_RESUME | {"batch_size", "precision"}
+
+
+def check_values(config: Config) -> None:
+    """Checks each option by itself, not the rules between them.
+
+    Raises:
+      ConfigError: Naming the flag, its value and the rule.
+    """
+    for field in dataclasses.fields(config):
+        _check_rule(field, getattr(config, field.name))
+    parse_resolutions(config.resolution_schedule)
+    parse_size(config.train_crop, "train_crop")
+    parse_profile_steps(config.profile_steps)
 
 
 def validate(config: Config) -> None:
@@ -44,8 +58,7 @@ def validate(config: Config) -> None:
     Raises:
       ConfigError: Naming the flag, its value, the rule and a remedy.
     """
-    for field in dataclasses.fields(config):
-        _check_rule(field, getattr(config, field.name))
+    check_values(config)
     check_size(config.architecture, config.input_height, config.input_width)
     scheduled = parse_resolutions(config.resolution_schedule)
     for height, width, _, _ in scheduled:
@@ -79,7 +92,6 @@ def validate(config: Config) -> None:
             "--encoder_weights for VGG16 weights or --init_from for a whole "
             "network, not both"
         )
-    parse_profile_steps(config.profile_steps)
 
 
 def _check_rule(field: dataclasses.Field, value: Any) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from segnet.constants import ARCHITECTURES
 from segnet.errors import ConfigError
 
 __all__ = [
@@ -80,17 +81,13 @@ def parse_profile_steps(text: str) -> tuple[int, int] | None:
     return int(match[1]), int(match[2])
 
 
-# Height and width must be a multiple of 2 to the number of poolings.
-_SIZE_MULTIPLE = {"vgg_segnet": 16, "segnet": 32}
-
-
 def check_size(architecture: str, height: int, width: int) -> None:
     """Checks that the poolings divide the size without remainder.
 
     Raises:
       ConfigError: If not; names the nearest size that suits.
     """
-    multiple = _SIZE_MULTIPLE[architecture]
+    multiple = ARCHITECTURES[architecture]
     if height % multiple == 0 and width % multiple == 0:
         return
     near = "x".join(

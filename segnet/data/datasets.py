@@ -7,13 +7,10 @@ workers need not talk to each other to take disjoint records.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import tensorflow as tf
 
 from segnet.config.schedule import Stage
-from segnet.constants import IGNORE_LABEL
 from segnet.data import augment as augment_lib
 from segnet.data import resizing
 from segnet.data.sources import RecordSource
@@ -28,8 +25,9 @@ __all__ = [
 ]
 
 
-# Batches that wait for the device.
+# Batches of training, and images of evaluation, that wait for the device.
 _BATCHES_AHEAD = 8
+_IMAGES_AHEAD = 16
 
 
 def record_at(
@@ -127,60 +125,37 @@ def create_eval_dataset(
     *,
     height: int,
     width: int,
-    batch_size: int,
     shard_index: int,
     shard_count: int,
-    pad: bool = True,
 ) -> tf.data.Dataset:
-    """Every record of a split exactly once.
+    """A worker's share of a split: every record exactly once over all workers.
 
     Args:
       source: Records of the split.
       height: Input height, pixels.
       width: Input width, pixels.
-      batch_size: Images a batch, per worker.
       shard_index: Number of this worker.
       shard_count: Number of workers; worker r takes records r, r + count, ...
-      pad: Whether all batches are of one size, and as many on every worker.
 
     Returns:
-      Dataset of dicts: `image`
-      uint8 `[batch, height, width, 3]`; `label` uint8 `[batch, largest
-      height, largest width]` at the annotations' own size, filled up with the
-      ignore label; `size` int32 `[batch, 2]`, the own height and width;
-      `index` int64 `[batch]`, -1 for padding.
+      Dataset of single images (not batches, since each label has a size of
+      its own): the input, uint8 `[height, width, 3]`, and the label at the
+      annotation's own size, uint8 `[label height, label width]`.
     """
-    samples = len(range(shard_index, source.num_records, shard_count))
-    if pad:
-        most = math.ceil(source.num_records / shard_count)
-        samples = math.ceil(most / batch_size) * batch_size
-    largest = [max(size[axis] for size in source.manifest.sizes)
-               for axis in (0, 1)]  # fmt: skip
 
     @tf.autograph.experimental.do_not_convert
-    def sample(number: tf.Tensor) -> dict[str, tf.Tensor]:
-        index = number * shard_count + shard_index
-        real = index < source.num_records
-        index = tf.where(real, index, -1)
-        image, label = source(tf.maximum(index, 0))
-        size = tf.shape(label)
-        label = tf.where(real, label, tf.cast(IGNORE_LABEL, tf.uint8))
-        padding = [[0, largest[0] - size[0]], [0, largest[1] - size[1]]]
-        label = tf.pad(label, padding, constant_values=IGNORE_LABEL)
-        return {
-            "image": resizing.to_uint8(
-                resizing.resize_image(image, height, width)
-            ),
-            "label": tf.ensure_shape(label, largest),
-            "size": size,
-            "index": index,
-        }
+    def sample(index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        image, label = source(index)
+        resized = resizing.resize_image(image, height, width)
+        return resizing.to_uint8(resized), label
 
-    dataset = tf.data.Dataset.range(samples).map(
+    dataset = tf.data.Dataset.range(
+        shard_index, source.num_records, shard_count
+    )
+    dataset = dataset.map(
         sample, num_parallel_calls=num_parallel_calls(), deterministic=True
     )
-    dataset = dataset.batch(batch_size, drop_remainder=pad)
-    return dataset.prefetch(_BATCHES_AHEAD).with_options(pipeline_options())
+    return dataset.prefetch(_IMAGES_AHEAD).with_options(pipeline_options())
 
 
 def create_synthetic_dataset(

@@ -6,6 +6,8 @@ Records are read by their offset, which the manifest holds.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -95,13 +97,14 @@ class RecordSource:
             self, num_parallel_calls=num_parallel_calls()
         )
         dataset = dataset.with_options(pipeline_options())
-        with self.explain_damage():
-            for index, (image, label) in enumerate(dataset.as_numpy_iterator()):
-                flat = np.concatenate([image.ravel(), label.ravel()])
-                end = starts[index] + flat.size
-                buffer[starts[index] : end] = flat
-                starts[index + 1] = end
-                sizes[index] = *image.shape[:2], *label.shape
+        for index, (image, label) in enumerate(self.read(dataset)):
+            flat = np.concatenate(
+                [image.numpy().ravel(), label.numpy().ravel()]
+            )
+            end = starts[index] + flat.size
+            buffer[starts[index] : end] = flat
+            starts[index + 1] = end
+            sizes[index] = *image.shape[:2], *label.shape
         with tf.device("/device:CPU:0"):
             return (
                 tf.constant(buffer[: starts[-1]]), tf.constant(starts),
@@ -117,9 +120,26 @@ class RecordSource:
         label = buffer[middle : starts[index + 1]]
         return image, tf.reshape(label, [label_height, label_width])
 
-    def explain_damage(self) -> ExplainDamage:
-        """A context that turns a read error into one that names the file."""
-        return ExplainDamage(self.manifest, self.data_dir)
+    def read(self, dataset: tf.data.Dataset) -> Iterator[Any]:
+        """Iterates over a dataset that is made of this source.
+
+        Yields:
+          Its elements.
+
+        Raises:
+          DataError: A record is damaged, missing or changed; names the file.
+        """
+        elements = iter(dataset)
+        damage = ExplainDamage(self.manifest, self.data_dir)
+        while True:
+            # Around the reading alone: what is done with an element can fail
+            # with the same kinds of error.
+            with damage:
+                try:
+                    element = next(elements)
+                except StopIteration:
+                    return
+            yield element
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,178 +2,173 @@
 
 from __future__ import annotations
 
-import collections
 import concurrent.futures
+import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from segnet.config import Config
+from segnet.config.schedule import eval_batch_size
 from segnet.data import datasets, sources
 from segnet.evaluation import boundary, inference, metrics
+from segnet.evaluation.ahead import map_ahead
+from segnet.progress import Progress
 from segnet.records.manifest import Manifest
 from segnet.runtime import distributed
 
-__all__ = ["SplitEvaluation", "evaluate"]
+__all__ = ["Evaluation"]
 
-# Post-processing of so many images may wait while the network goes on.
-_MAX_WAITING = 64
+# Pixels of the labels whose scoring may wait while the network goes on. An
+# image counts as a megapixel at least, since its logits wait with it.
+_MAX_WAITING_PIXELS = 2**26
+_MIN_PIXELS = 2**20
 
 
-class SplitEvaluation:
-    """Scores a network on a split, shared among the workers; for any time."""
+class Evaluation:
+    """Scores a network on a split, shared among the workers there are.
+
+    The network sees each image at its input size; its logits are brought to
+    the size of the annotation, and scored there. Counts are summed over the
+    workers and divided once, so the result is that of a single worker,
+    whatever their number is by then.
+    """
 
     def __init__(
         self,
-        eval_step: Callable[[tf.Tensor], tf.Tensor],
+        predictor: Callable[[tf.Tensor], tf.Tensor],
         manifest: Manifest,
         config: Config,
         *,
-        pad: bool = True,
+        pad: bool = False,
     ) -> None:
-        """Prepares the pass over the split.
+        """Opens the split.
 
         Args:
-          eval_step: As `inference.create_eval_step` gives it.
+          predictor: Images, uint8 `[batch, height, width, 3]`, to logits,
+            float32 `[batch, height, width, num_classes]`; see
+            `inference.Predictor`.
           manifest: Of the split.
           config: Of the run: where the data lies, input and batch size.
           pad: Whether the last batch is filled up, for static shapes.
         """
-        self._eval_step = eval_step
+        self._predictor = predictor
+        self._config = config
         self._class_names = manifest.class_names
         self._source = sources.RecordSource(
             manifest, config.data_dir, cache=False
         )
-        self._dataset = datasets.create_eval_dataset(
-            self._source,
-            height=config.input_height,
-            width=config.input_width,
-            # The same for training and evaluation alone: one shape is traced.
-            batch_size=min(config.batch_size, manifest.num_records),
-            shard_index=distributed.rank(),
-            shard_count=distributed.size(),
-            pad=pad,
-        )
+        self._pad = pad
 
     def __call__(
-        self,
-        *,
-        with_boundary_f1: bool = False,
-        advance: Callable[[int], None] = lambda images: None,
+        self, *, with_boundary_f1: bool = False, show_progress: bool = False
     ) -> dict[str, Any]:
         """Scores the network as it is now; the same result on every worker.
 
         Args:
-          with_boundary_f1: See `evaluate`.
-          advance: See `evaluate`.
+          with_boundary_f1: Whether to compute the boundary F1, which takes
+            longer.
+          show_progress: Whether rank 0 shows how far its own share is.
+
+        Returns:
+          `images`, what `metrics.summarize` gives and `confusion_matrix`
+          (pixel counts, rows truth, columns prediction); with boundary F1 also
+          `boundary_f1` (of the split and of each class) and
+          `boundary_f1_seconds` (of all workers).
 
         Raises:
-          DataError: If a record is damaged.
+          DataError: A record is damaged.
         """
-        with self._source.explain_damage():
-            return evaluate(
-                self._eval_step,
-                self._dataset,
-                self._class_names,
-                reduce_sum=distributed.allreduce_array,
-                with_boundary_f1=with_boundary_f1,
-                advance=advance,
-            )
+        # Asked at each call: an elastic run has other workers by then.
+        rank, size = distributed.rank(), distributed.size()
+        scores = _Scores(len(self._class_names), with_boundary_f1)
+        progress = Progress(
+            len(range(rank, self._source.num_records, size)),
+            unit="image",
+            label="evaluate",
+            enabled=show_progress and distributed.is_chief(),
+        )
+        with progress, concurrent.futures.ThreadPoolExecutor() as pool:
+            for score in map_ahead(
+                pool,
+                scores.score,
+                self._predictions(rank, size),
+                limit=_MAX_WAITING_PIXELS,
+                cost=lambda item: max(
+                    item[1].shape.num_elements(), _MIN_PIXELS
+                ),
+            ):
+                scores.add(score)
+                progress.advance()
+        return scores.summarize(self._class_names, distributed.allreduce_array)
+
+    def _predictions(
+        self, rank: int, size: int
+    ) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
+        """Logits and label of each image of a worker's share."""
+        dataset = datasets.create_eval_dataset(
+            self._source,
+            height=self._config.input_height,
+            width=self._config.input_width,
+            shard_index=rank,
+            shard_count=size,
+        )
+        return inference.predict_images(
+            self._predictor,
+            self._source.read(dataset),
+            # The same in training and evaluation alone: one shape is traced.
+            min(eval_batch_size(self._config), self._source.num_records),
+            pad=self._pad,
+        )
 
 
-def evaluate(
-    eval_step: Callable[[tf.Tensor], tf.Tensor],
-    dataset: tf.data.Dataset,
-    class_names: tuple[str, ...],
-    *,
-    reduce_sum: Callable[[np.ndarray, str], np.ndarray],
-    with_boundary_f1: bool = False,
-    advance: Callable[[int], None] = lambda images: None,
-) -> dict[str, Any]:
-    """Scores a network.
+@dataclasses.dataclass(frozen=True)
+class _Score:
+    """Of one image: confusion matrix, boundary F1 of each class, its time."""
 
-    The network sees each image at its input size; its logits are brought to
-    the size of the annotation, and scored there.
-
-    Args:
-      eval_step: As `inference.create_eval_step` gives it.
-      dataset: As `data.create_eval_dataset` gives it.
-      class_names: One for each class.
-      reduce_sum: (array, name) -> its sum over the workers. Counts are
-        summed and divided once, so the result is that of a single worker.
-      with_boundary_f1: Whether to compute the boundary F1, which takes
-        longer.
-      advance: Called with the number of images scored.
-
-    Returns:
-      `images`, what `metrics.summarize` gives and `confusion_matrix` (pixel
-      counts, rows truth, columns prediction); with boundary F1 also
-      `boundary_f1` (of the split and of each class) and
-      `boundary_f1_seconds`.
-    """
-    scores = _Scores(len(class_names), with_boundary_f1)
-    waiting: collections.deque = collections.deque()
-    with concurrent.futures.ThreadPoolExecutor() as pool:
-        for batch in dataset:
-            logits = eval_step(batch["image"])
-            index, sizes = batch["index"].numpy(), batch["size"].numpy()
-            labels = batch["label"].numpy()
-            for i in np.flatnonzero(index >= 0):
-                waiting.append(
-                    pool.submit(
-                        _score,
-                        logits,
-                        int(i),
-                        labels[i, : sizes[i, 0], : sizes[i, 1]],
-                        len(class_names),
-                        with_boundary_f1,
-                    )
-                )
-            while len(waiting) > _MAX_WAITING:
-                scores.add(waiting.popleft().result())
-            advance(int(np.sum(index >= 0)))
-        while waiting:
-            scores.add(waiting.popleft().result())
-    return scores.summarize(class_names, reduce_sum)
-
-
-def _score(
-    logits: tf.Tensor,
-    place: int,
-    truth: np.ndarray,
-    num_classes: int,
-    with_boundary_f1: bool,
-) -> tuple[np.ndarray, np.ndarray | None, float]:
-    """Confusion matrix, boundary F1 and its time, of one image of a batch."""
-    prediction = inference.labels_at(logits[place], *truth.shape)
-    confusion = metrics.confusion_matrix(truth, prediction, num_classes)
-    if not with_boundary_f1:
-        return confusion, None, 0.0
-    start = time.perf_counter()
-    f1 = boundary.boundary_f1_scores(truth, prediction, num_classes)
-    return confusion, f1, time.perf_counter() - start
+    confusion: np.ndarray
+    boundary_f1: np.ndarray | None = None
+    seconds: float = 0.0
 
 
 class _Scores:
     """Adds up the scores of images."""
 
     def __init__(self, num_classes: int, with_boundary_f1: bool) -> None:
+        self._num_classes = num_classes
+        self._with_boundary_f1 = with_boundary_f1
         self._confusion = np.zeros([num_classes, num_classes], np.int64)
         self._images = 0
-        self._with_boundary_f1 = with_boundary_f1
         self._seconds = 0.0
         # Of each class and, last, of the images: sum of F1 and count.
         self._boundary = np.zeros([2, num_classes + 1])
 
-    def add(self, score: tuple[np.ndarray, np.ndarray | None, float]) -> None:
+    def score(self, predicted: tuple[tf.Tensor, tf.Tensor]) -> _Score:
+        """Scores one image; adds nothing yet, so threads may call it.
+
+        Args:
+          predicted: Logits, float32 `[input height, input width,
+            num_classes]`, and label, uint8 `[height, width]`.
+        """
+        logits, truth = predicted[0], predicted[1].numpy()
+        number = self._num_classes
+        labels = inference.labels_at(logits, *truth.shape)
+        confusion = metrics.confusion_matrix(truth, labels, number)
+        if not self._with_boundary_f1:
+            return _Score(confusion)
+        start = time.perf_counter()
+        f1 = boundary.boundary_f1_scores(truth, labels, number)
+        return _Score(confusion, f1, time.perf_counter() - start)
+
+    def add(self, score: _Score) -> None:
         """Adds one image."""
-        confusion, f1, seconds = score
-        self._confusion += confusion
+        self._confusion += score.confusion
         self._images += 1
-        self._seconds += seconds
+        self._seconds += score.seconds
+        f1 = score.boundary_f1
         if f1 is not None and not np.all(np.isnan(f1)):
             f1 = np.append(f1, np.nanmean(f1))
             self._boundary += [np.nan_to_num(f1), ~np.isnan(f1)]
@@ -200,5 +195,6 @@ class _Scores:
             result["boundary_f1"] = means[-1]
             for name, mean in zip(class_names, means[:-1], strict=True):
                 result["per_class"][name]["boundary_f1"] = mean
-            result["boundary_f1_seconds"] = self._seconds
+            seconds = reduce_sum(np.array([self._seconds]), "seconds")
+            result["boundary_f1_seconds"] = float(seconds[0])
         return result

@@ -2,18 +2,68 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
+import itertools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-__all__ = ["create_eval_step", "labels_at"]
+from segnet import models
+from segnet.config import Config
+from segnet.constants import ARCHITECTURES
+from segnet.runtime.device import Runtime
+
+__all__ = ["Predictor", "create_eval_step", "labels_at", "predict_images"]
 
 # Each of them once as it is and once mirrored.
 _TTA_SCALES = (0.75, 1.0, 1.25)
+
+
+class Predictor:
+    """A network as it is used: batch norm folded, the forward pass traced.
+
+    Called with uint8 `[batch, height, width, 3]` images of the config's input
+    size, it gives float32 logits `[batch, height, width, num_classes]`, or
+    mean probabilities with `tta`.
+    """
+
+    def __init__(
+        self, config: Config, runtime: Runtime, *, tta: bool = False
+    ) -> None:
+        """Builds the network with random weights; `load` gives it others.
+
+        Args:
+          config: Of the run, class names included.
+          runtime: Where and how to compute.
+          tta: See `create_eval_step`.
+        """
+        with tf.device(runtime.device_name):
+            self._model = models.create_model(
+                config.architecture,
+                len(config.class_names),
+                width_multiplier=config.width_multiplier,
+                batch_norm=None,
+            )
+        size = (config.input_height, config.input_width)
+        self._eval_step = create_eval_step(
+            self._model,
+            device_name=runtime.device_name,
+            input_size=None if runtime.needs_static_shapes else size,
+            tta=tta,
+            size_multiple=ARCHITECTURES[config.architecture],
+            run_eagerly=config.run_eagerly,
+        )
+
+    def load(self, trained: tf.keras.Model) -> None:
+        """Takes the weights of a network that was trained by the config."""
+        models.fold_batch_norm(trained, self._model)
+
+    def __call__(self, images: tf.Tensor) -> tf.Tensor:
+        """See the class."""
+        return self._eval_step(images)
 
 
 def create_eval_step(
@@ -61,6 +111,34 @@ def create_eval_step(
     )
 
 
+def predict_images(
+    predictor: Callable[[tf.Tensor], tf.Tensor],
+    images: Iterator[tuple[tf.Tensor, Any]],
+    batch_size: int,
+    *,
+    pad: bool,
+) -> Iterator[tuple[tf.Tensor, Any]]:
+    """Takes images through a network in batches.
+
+    Args:
+      predictor: Images, uint8 `[batch, height, width, 3]`, to logits, float32
+        `[batch, height, width, num_classes]`; see `Predictor`.
+      images: (uint8 `[height, width, 3]`, whatever goes with it).
+      batch_size: Images a forward pass.
+      pad: Whether the last batch is filled up, for static shapes.
+
+    Yields:
+      (logits `[height, width, num_classes]`, what went with the image).
+    """
+    while batch := list(itertools.islice(images, batch_size)):
+        inputs = [image for image, _ in batch]
+        if pad:
+            inputs += [inputs[-1]] * (batch_size - len(inputs))
+        logits = predictor(tf.stack(inputs))
+        for position, (_, companion) in enumerate(batch):
+            yield logits[position], companion
+
+
 def _mean_probabilities(
     model: tf.keras.Model, images: tf.Tensor, size_multiple: int
 ) -> tf.Tensor:
@@ -93,40 +171,18 @@ def _mean_probabilities(
     return total / (2 * len(_TTA_SCALES))
 
 
-_TRACING = threading.Lock()
-# Logits of so many values at the size of the image are made one at a time, or
-# every thread would hold some gigabytes of them.
-_LARGE = 64 * 2**20
+# Values of the logits at the size of the image that are made at a time.
+_BAND_VALUES = 2**24
+# More than one band is made by one thread at a time: each may hold as much.
 _ONE_LARGE = threading.Lock()
-
-
-@functools.cache
-def _create_labels_fn() -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
-    """Traces `labels_at` for all sizes."""
-
-    @tf.function(
-        input_signature=[
-            tf.TensorSpec([None, None, None], tf.float32),
-            tf.TensorSpec([2], tf.int32),
-        ]
-    )
-    def labels_fn(logits: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
-        # On the CPU: every image has its own size, which an accelerator
-        # would compile anew.
-        with tf.device("/device:CPU:0"):
-            logits = tf.image.resize(logits[None], size, "bilinear")[0]
-            # As argmax, the first of equals too, in half the time.
-            _, labels = tf.math.top_k(logits, 1, index_type=tf.int32)
-            return tf.cast(labels[..., 0], tf.uint8)
-
-    return labels_fn.get_concrete_function()
 
 
 def labels_at(logits: tf.Tensor, height: int, width: int) -> np.ndarray:
     """The most likely class of every pixel of the original image.
 
-    The logits, not the labels, are brought to the image's size, so that
-    borders are as smooth as the network has them.
+    The logits, not the labels, are brought to the image's size (bilinear), so
+    that borders are as smooth as the network has them. Large images are done
+    in bands of rows, with the same result.
 
     Args:
       logits: float32 `[input height, input width, num_classes]`.
@@ -136,8 +192,91 @@ def labels_at(logits: tf.Tensor, height: int, width: int) -> np.ndarray:
     Returns:
       uint8 `[height, width]`.
     """
-    with _TRACING:  # Called from several threads, traced by one.
-        labels_fn = _create_labels_fn()
-    large = height * width * logits.shape[-1] > _LARGE
-    with _ONE_LARGE if large else contextlib.nullcontext():
-        return labels_fn(logits, tf.constant([height, width])).numpy()
+    rows = max(1, _BAND_VALUES // (width * logits.shape[-1]))
+    whole_labels, widen, band_labels = _label_functions()
+    if rows >= height:
+        return whole_labels(logits, tf.constant([height, width])).numpy()
+    with _ONE_LARGE:
+        wide = widen(logits, tf.constant(width))
+        bands = [
+            band_labels(
+                wide,
+                tf.constant([first, min(first + rows, height)]),
+                tf.constant(height),
+            )
+            for first in range(0, height, rows)
+        ]
+    return np.concatenate(bands)
+
+
+_TRACING = threading.Lock()
+
+
+def _label_functions() -> tuple[Callable[..., tf.Tensor], ...]:
+    """What `labels_at` calls; traced once, by one thread."""
+    with _TRACING:
+        return _create_label_functions()
+
+
+@functools.cache
+def _create_label_functions() -> tuple[Callable[..., tf.Tensor], ...]:
+    """Traces the parts of `labels_at` for all sizes."""
+    image = tf.TensorSpec([None, None, None], tf.float32)
+    number, pair = tf.TensorSpec([], tf.int32), tf.TensorSpec([2], tf.int32)
+
+    def on_cpu(*signature: tf.TensorSpec) -> Callable[[Callable], Callable]:
+        # Every image has its own size, which an accelerator would compile
+        # anew.
+        def trace(function: Callable) -> Callable:
+            def placed(*arguments: tf.Tensor) -> tf.Tensor:
+                with tf.device("/device:CPU:0"):
+                    return function(*arguments)
+
+            traced = tf.function(placed, signature, autograph=False)
+            return traced.get_concrete_function()
+
+        return trace
+
+    @on_cpu(image, pair)
+    def whole_labels(logits: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+        return _largest(tf.image.resize(logits[None], size, "bilinear")[0])
+
+    @on_cpu(image, number)
+    def widen(logits: tf.Tensor, width: tf.Tensor) -> tf.Tensor:
+        size = tf.stack([tf.shape(logits)[0], width])
+        return tf.image.resize(logits[None], size, "bilinear")[0]
+
+    @on_cpu(image, pair, number)
+    def band_labels(
+        wide: tf.Tensor, band: tf.Tensor, height: tf.Tensor
+    ) -> tf.Tensor:
+        return _largest(_enlarged_rows(wide, band, height))
+
+    return whole_labels, widen, band_labels
+
+
+def _largest(logits: tf.Tensor) -> tf.Tensor:
+    """As argmax, the first of equals too, in half the time; uint8."""
+    _, labels = tf.math.top_k(logits, 1, index_type=tf.int32)
+    return tf.cast(labels[..., 0], tf.uint8)
+
+
+def _enlarged_rows(
+    values: tf.Tensor, band: tf.Tensor, height: tf.Tensor
+) -> tf.Tensor:
+    """Rows of `tf.image.resize(values, [height, width])`, bilinear.
+
+    Args:
+      values: float32 `[rows, width, channels]`.
+      band: int32 `[2]`, first row and end.
+      height: int32 scalar, all rows of the result.
+    """
+    count = tf.shape(values)[0]
+    scale = tf.cast(count, tf.float32) / tf.cast(height, tf.float32)
+    rows = tf.cast(tf.range(band[0], band[1]), tf.float32)
+    rows = (rows + 0.5) * scale - 0.5
+    above = tf.floor(rows)
+    first = tf.gather(values, tf.maximum(tf.cast(above, tf.int32), 0))
+    below = tf.minimum(tf.cast(tf.math.ceil(rows), tf.int32), count - 1)
+    second = tf.gather(values, below)
+    return first + (second - first) * (rows - above)[:, None, None]

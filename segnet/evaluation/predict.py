@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import collections
 import concurrent.futures
 import dataclasses
 import functools
-import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator
 
@@ -17,6 +15,7 @@ from segnet import images
 from segnet.data import resizing
 from segnet.errors import ConfigError, DataError, RunError
 from segnet.evaluation import inference
+from segnet.evaluation.ahead import map_ahead
 from segnet.files import write_errors
 from segnet.images import overlay
 
@@ -68,7 +67,7 @@ def find_inputs(image_path: str) -> list[str]:
 
 
 def predict(
-    eval_step: Callable[[tf.Tensor], tf.Tensor],
+    predictor: Callable[[tf.Tensor], tf.Tensor],
     paths: list[str],
     output_dir: str,
     class_names: tuple[str, ...],
@@ -86,7 +85,7 @@ def predict(
     cannot be read does not keep the others from being labelled.
 
     Args:
-      eval_step: As `inference.create_eval_step` gives it.
+      predictor: As for `evaluate.Evaluation`.
       paths: Pictures.
       output_dir: Folder to write to; made if needed.
       class_names: One for each class.
@@ -106,27 +105,20 @@ def predict(
         tf.io.gfile.makedirs(output_dir)
     problems: list[str] = []
     load = functools.partial(_load, height=height, width=width)
+    write = functools.partial(
+        _write, output_dir=output_dir, class_names=class_names
+    )
     with concurrent.futures.ThreadPoolExecutor() as pool:
-        loaded = _map_ahead(pool, load, paths)
+        loaded = map_ahead(pool, load, paths, limit=_MAX_WAITING)
         good = _without_problems(loaded, problems)
-        writes: collections.deque = collections.deque()
-        for batch in _batches(good, batch_size):
-            pixels = [picture.pixels for picture in batch]
-            if pad:
-                pixels += [pixels[-1]] * (batch_size - len(batch))
-            logits = eval_step(tf.stack(pixels))
-            for position, picture in enumerate(batch):
-                writes.append(
-                    pool.submit(
-                        _write, logits, position, picture, output_dir,
-                        class_names,
-                    )
-                )  # fmt: skip
-            while len(writes) > _MAX_WAITING:
-                writes.popleft().result()
-            advance(len(batch))
-        for write in writes:
-            write.result()
+        predicted = inference.predict_images(
+            predictor,
+            ((picture.pixels, picture) for picture in good),
+            batch_size,
+            pad=pad,
+        )
+        for _ in map_ahead(pool, write, predicted, limit=_MAX_WAITING):
+            advance(1)
     return problems
 
 
@@ -159,20 +151,6 @@ def _load(path: str, height: int, width: int) -> _Picture | DataError:
     return _Picture(path, image, resizing.to_uint8(resized))
 
 
-def _map_ahead(
-    pool: concurrent.futures.Executor, function: Callable, items: list
-) -> Iterator:
-    """Like map, a bounded number of items ahead, in order."""
-    waiting = collections.deque(
-        pool.submit(function, item) for item in items[:_MAX_WAITING]
-    )
-    for item in items[_MAX_WAITING:]:
-        yield waiting.popleft().result()
-        waiting.append(pool.submit(function, item))
-    while waiting:
-        yield waiting.popleft().result()
-
-
 def _without_problems(
     loaded: Iterable[_Picture | DataError], problems: list[str]
 ) -> Iterator[_Picture]:
@@ -184,22 +162,14 @@ def _without_problems(
             yield result
 
 
-def _batches(items: Iterable, size: int) -> Iterator[list]:
-    """Lists of up to `size` items."""
-    iterator = iter(items)
-    while batch := list(itertools.islice(iterator, size)):
-        yield batch
-
-
 def _write(
-    logits: tf.Tensor,
-    place: int,
-    picture: _Picture,
+    predicted: tuple[tf.Tensor, _Picture],
     output_dir: str,
     class_names: tuple[str, ...],
 ) -> None:
-    """Writes both results of one picture of a batch."""
-    label = inference.labels_at(logits[place], *picture.image.shape[:2])
+    """Writes both results of one picture."""
+    logits, picture = predicted
+    label = inference.labels_at(logits, *picture.image.shape[:2])
     drawn = overlay.draw_overlay(picture.image, label, class_names)
     target = os.path.join(output_dir, _stem(picture.path))
     try:

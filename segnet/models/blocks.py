@@ -26,6 +26,7 @@ class Builder:
       batch_norm_momentum: Share of the old average that batch norm keeps at
         each step.
       dropout: Rate of the dropout layers; at 0 there are none.
+      dropout_position: int32 scalar that decides their masks.
       width_multiplier: Factor on all numbers of channels but the classes'.
       batch_norm: Makes a batch norm layer, as Keras's class does; None: there
         is none, the convolutions do its work (see `models.folding`).
@@ -33,6 +34,7 @@ class Builder:
 
     batch_norm_momentum: float = 0.99
     dropout: float = 0.0
+    dropout_position: tf.Variable | None = None
     width_multiplier: float = 1.0
     batch_norm: Callable[..., tf.keras.layers.Layer] | None = (
         tf.keras.layers.BatchNormalization
@@ -95,7 +97,12 @@ class Builder:
         """Dropout, if there is any."""
         if not self.dropout:
             return inputs
-        return layers.CountedDropout(self.dropout, name=name)(inputs)
+        if self.dropout_position is None:
+            raise ValueError("dropout needs a dropout_position")
+        layer = layers.PositionedDropout(
+            self.dropout, self.dropout_position, name=name
+        )
+        return layer(inputs)
 
     def classify(
         self, inputs: tf.Tensor, num_classes: int, name: str = "logits"

@@ -6,31 +6,12 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from segnet.constants import ARCHITECTURES
 from segnet.errors import ConfigError
 from segnet.models import segnet, vgg_segnet
-from segnet.models.blocks import POOL_STRIDE, VGG16_BLOCKS, Builder
+from segnet.models.blocks import Builder
 
-__all__ = ["ARCHITECTURES", "create_model", "size_multiple"]
-
-_POOLINGS = {
-    "vgg_segnet": len(vgg_segnet.ENCODER_BLOCKS),
-    "segnet": len(VGG16_BLOCKS),
-}
-ARCHITECTURES = tuple(_POOLINGS)
-
-
-def size_multiple(architecture: str) -> int:
-    """What height and width of the input must be multiples of, pixels.
-
-    Raises:
-      ConfigError: If there is no such architecture.
-    """
-    if architecture not in _POOLINGS:
-        raise ConfigError(
-            f"--architecture={architecture} is not known; use one of "
-            f"{', '.join(ARCHITECTURES)}"
-        )
-    return POOL_STRIDE ** _POOLINGS[architecture]
+__all__ = ["create_model", "encoder_layers"]
 
 
 def create_model(
@@ -40,6 +21,7 @@ def create_model(
     input_shape: tuple[int | None, int | None] = (None, None),
     batch_norm_in_encoder: bool = False,
     dropout: float = 0.0,
+    dropout_position: tf.Variable | None = None,
     batch_norm_momentum: float = 0.99,
     width_multiplier: float = 1.0,
     folded_upsampling: bool = True,
@@ -52,13 +34,15 @@ def create_model(
     The initial kernels are He-normal (arXiv 1502.01852, equation 10).
 
     Args:
-      architecture: One of `ARCHITECTURES`.
+      architecture: One of `constants.ARCHITECTURES`.
       num_classes: At least 1.
       input_shape: (height, width) in pixels, or None for any multiple of
-        `size_multiple(architecture)`.
+        what `constants.ARCHITECTURES` says.
       batch_norm_in_encoder: Whether the encoder of `vgg_segnet` has batch
         norm. That of `segnet` always has it.
       dropout: Rate of the dropout after the deep layers; 0: no dropout.
+      dropout_position: int32 scalar that decides the masks, to be changed by
+        each step; needed where there is dropout.
       batch_norm_momentum: Of batch norm's averages, in [0, 1).
       width_multiplier: Factor on the numbers of channels, for small networks
         of the same layers.
@@ -75,7 +59,12 @@ def create_model(
       ConfigError: If the architecture is not known, or the size or the number
         of classes does not suit it.
     """
-    multiple = size_multiple(architecture)
+    if architecture not in ARCHITECTURES:
+        raise ConfigError(
+            f"--architecture={architecture} is not known; use one of "
+            f"{', '.join(ARCHITECTURES)}"
+        )
+    multiple = ARCHITECTURES[architecture]
     if any(size is not None and size % multiple for size in input_shape):
         raise ConfigError(
             f"input size {input_shape[0]}x{input_shape[1]} (height x width) "
@@ -85,7 +74,11 @@ def create_model(
         raise ConfigError(f"{num_classes} classes; give at least 1")
     images = tf.keras.Input((*input_shape, 3), dtype=tf.uint8, name="images")
     builder = Builder(
-        batch_norm_momentum, dropout, width_multiplier, batch_norm
+        batch_norm_momentum=batch_norm_momentum,
+        dropout=dropout,
+        dropout_position=dropout_position,
+        width_multiplier=width_multiplier,
+        batch_norm=batch_norm,
     )
     if architecture == "segnet":
         logits = segnet.build(images, num_classes, builder)
@@ -98,3 +91,8 @@ def create_model(
             folded_upsampling=folded_upsampling,
         )
     return tf.keras.Model(images, logits, name=architecture)
+
+
+def encoder_layers(model: tf.keras.Model) -> list[tf.keras.layers.Layer]:
+    """The layers that have the names of VGG16's, batch norm included."""
+    return [layer for layer in model.layers if layer.name.startswith("block")]

@@ -16,9 +16,9 @@ from segnet.models.convolution import stored
 
 __all__ = [
     "BilinearUpsampling",
-    "CountedDropout",
     "MaskUnpooling",
     "MaxPoolWithMask",
+    "PositionedDropout",
     "UpsampledConv2D",
     "VggNormalization",
 ]
@@ -120,29 +120,28 @@ class UpsampledConv2D(tf.keras.layers.Conv2D):
         return config
 
 
-class CountedDropout(tf.keras.layers.Layer):
-    """Dropout whose masks are a function of a counter that is saved.
+class PositionedDropout(tf.keras.layers.Layer):
+    """Dropout whose masks are a function of the position in the run.
 
     A run that is resumed goes on with the masks that an undisturbed one has;
-    Keras's own dropout would begin anew. Same shape and dtype out as in.
+    Keras's own dropout would begin anew. It has no weight, so networks with
+    and without dropout have the same ones. Same shape and dtype out as in.
     """
 
-    def __init__(self, rate: float, **kwargs: Any) -> None:
+    def __init__(
+        self, rate: float, position: tf.Variable, **kwargs: Any
+    ) -> None:
         """Creates the layer.
 
         Args:
           rate: Share of the values that become zero in training.
-          **kwargs: Of `tf.keras.layers.Layer`; the name decides the masks.
+          position: int32 scalar, the same for the same masks.
+          **kwargs: Of `tf.keras.layers.Layer`; the name decides the masks too.
         """
         super().__init__(**kwargs)
         self.rate = rate
-
-    def build(self, input_shape: Any) -> None:
-        """Creates the counter."""
-        self.counter = self.add_weight(
-            "counter", [], tf.int32, "zeros", trainable=False
-        )
-        super().build(input_shape)
+        # In a function, or Keras would make it a weight of the layer.
+        self._position = lambda: position
 
     def call(
         self, inputs: tf.Tensor, training: bool | None = None
@@ -150,15 +149,12 @@ class CountedDropout(tf.keras.layers.Layer):
         """Drops and scales up in training, else passes on."""
         if not training:
             return inputs
-        seed = tf.stack([zlib.crc32(self.name.encode()) >> 1, self.counter])
+        seed = tf.stack(
+            [zlib.crc32(self.name.encode()) >> 1, self._position().read_value()]
+        )
         draw = tf.random.stateless_uniform(tf.shape(inputs), seed)
-        self.counter.assign_add(1)
         kept = tf.cast(draw >= self.rate, inputs.dtype)
         return inputs * kept / tf.cast(1.0 - self.rate, inputs.dtype)
-
-    def get_config(self) -> dict[str, Any]:
-        """What `__init__` takes."""
-        return super().get_config() | {"rate": self.rate}
 
 
 class MaxPoolWithMask(tf.keras.layers.Layer):

@@ -62,6 +62,11 @@ class Runtime:
     policy_name: str
     num_threads: int | None
 
+    @property
+    def needs_static_shapes(self) -> bool:
+        """Whether each new shape is compiled, which takes a Gaudi minutes."""
+        return self.device == "hpu"
+
 
 def _print_warning(message: str) -> None:
     print(f"segnet: {message}", file=sys.stderr)

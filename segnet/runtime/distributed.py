@@ -22,7 +22,6 @@ from segnet.errors import ConfigError
 from segnet.runtime.launcher import Launched, launched
 
 __all__ = [
-    "COMPRESSIONS",
     "Launched",
     "allgather_json",
     "allreduce_array",
@@ -43,7 +42,6 @@ __all__ = [
     "size",
 ]
 
-COMPRESSIONS = ("none", "fp16", "bf16")
 # Milliseconds between two looks. With Horovod's own 1 ms, workers of one core
 # each took 1.18 times as long as they compute and reduce, with 10 ms 1.06 times
 # (benchmarks/scaling.py).

@@ -7,72 +7,34 @@ finds them), `WORKDIR/checkpoints/best/` the best one.
 from __future__ import annotations
 
 import json
-import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
+from tensorflow.core.protobuf.trackable_object_graph_pb2 import (
+    TrackableObjectGraph,
+)
 
-from segnet.config import Config, config_file
+from segnet.config.workdir import best_checkpoint_dir, checkpoint_dir
 from segnet.errors import ConfigError, DataError, RunError
-from segnet.files import write_errors, write_text
+from segnet.files import write_text
 from segnet.training.weight_averages import WeightAverages
 
 __all__ = [
     "Checkpoints",
     "RunState",
-    "checkpoint_dir",
     "has_checkpoint",
-    "load_config",
+    "load_named_weights",
     "restore_weights",
-    "save_config",
     "saved_checkpoint",
     "write_json",
 ]
 
-CONFIG_FILE = "config.json"
 # Name of the moving averages within a checkpoint.
 _AVERAGES = "averages"
 # What TensorFlow raises for a damaged file or one of other objects.
 _UNREADABLE = (tf.errors.OpError, ValueError, IndexError, AssertionError)
-
-
-def checkpoint_dir(workdir: str) -> str:
-    """Folder of the newest checkpoints of a workdir."""
-    return os.path.join(workdir, "checkpoints")
-
-
-def save_config(workdir: str, config: Config) -> None:
-    """Writes `WORKDIR/config.json`, aside and renamed.
-
-    Raises:
-      RunError: It cannot be written.
-    """
-    path = os.path.join(workdir, CONFIG_FILE)
-    with write_errors(workdir):
-        tf.io.gfile.makedirs(workdir)
-    write_text(path, config_file.to_json(config))
-
-
-def load_config(workdir: str) -> Config | None:
-    """Reads `WORKDIR/config.json`; None where there is none.
-
-    Raises:
-      ConfigError: If the file is not a config of this version.
-    """
-    path = os.path.join(workdir, CONFIG_FILE)
-    if not tf.io.gfile.exists(path):
-        return None
-    try:
-        with tf.io.gfile.GFile(path) as file:
-            text = file.read()
-    except (tf.errors.OpError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"{path} cannot be read ({_first_line(error)}); use another "
-            "--workdir"
-        ) from error
-    return config_file.from_json(text, path)
 
 
 def has_checkpoint(workdir: str) -> bool:
@@ -118,7 +80,11 @@ class RunState(tf.Module):
 
 
 class Checkpoints:
-    """Saves and restores a run."""
+    """Saves and restores a run.
+
+    Weights are restored by the names of their layers, so that a layer without
+    weights, such as dropout, may come or go.
+    """
 
     def __init__(
         self,
@@ -139,19 +105,19 @@ class Checkpoints:
           keep: How many of the newest checkpoints are kept.
           averages: Moving averages of the weights, if the run keeps any.
         """
+        self._model = model
         self._state = state
         # What this process has written; of other files only the name is known.
         self._written: set[str] = set()
         more = {} if averages is None else {_AVERAGES: averages}
-        self._checkpoint = tf.train.Checkpoint(
-            model=model, optimizer=optimizer, state=state, **more
-        )
-        folder = checkpoint_dir(workdir)
+        others = {"optimizer": optimizer, "state": state, **more}
+        self._others = tf.train.Checkpoint(**others)
+        everything = tf.train.Checkpoint(model=model, **others)
         self._newest = tf.train.CheckpointManager(
-            self._checkpoint, folder, max_to_keep=keep
+            everything, checkpoint_dir(workdir), max_to_keep=keep
         )
         self._best = tf.train.CheckpointManager(
-            self._checkpoint, os.path.join(folder, "best"), max_to_keep=1
+            everything, best_checkpoint_dir(workdir), max_to_keep=1
         )
 
     def save(self) -> None:
@@ -195,7 +161,10 @@ class Checkpoints:
         paths = list(reversed(self._newest.checkpoints))
         for path in paths:
             try:
-                self._checkpoint.restore(path).assert_existing_objects_matched()
+                load_named_weights(self._model.variables, path, "model")
+                status = self._others.restore(path)
+                # The network is in the checkpoint too.
+                status.assert_existing_objects_matched().expect_partial()
             except _UNREADABLE as error:
                 warn(
                     f"checkpoint {path} cannot be read "
@@ -242,7 +211,7 @@ def saved_checkpoint(workdir: str, which: str) -> str:
         )
     found = None
     if which == "best":
-        found = tf.train.latest_checkpoint(os.path.join(folder, "best"))
+        found = tf.train.latest_checkpoint(best_checkpoint_dir(workdir))
     found = found or tf.train.latest_checkpoint(folder)
     if not found:
         raise ConfigError(
@@ -262,23 +231,79 @@ def restore_weights(model: tf.keras.Model, path: str) -> None:
       path: As `saved_checkpoint` gives it.
 
     Raises:
-      DataError: If it cannot be read or is of another network.
+      DataError: It cannot be read or is of another network; nothing is loaded
+        then.
     """
     try:
-        averages = None
         names = [name for name, _ in tf.train.list_variables(path)]
-        if any(name.startswith(f"{_AVERAGES}/") for name in names):
-            averages = WeightAverages(model, decay=0.0)
-        more = {} if averages is None else {_AVERAGES: averages}
-        status = tf.train.Checkpoint(model=model, **more).restore(path)
-        status.assert_existing_objects_matched().expect_partial()
-        if averages is not None:
-            averages.apply()
+        averaged = any(name.startswith(f"{_AVERAGES}/") for name in names)
+        load_named_weights(
+            model.variables, path, _AVERAGES if averaged else "model"
+        )
+    except DataError:
+        raise
     except _UNREADABLE as error:
         raise DataError(
             f"checkpoint {path} does not fit this network or is damaged "
             f"({_first_line(error)}); use another --checkpoint"
         ) from error
+
+
+def load_named_weights(
+    variables: Sequence[tf.Variable], path: str, part: str
+) -> None:
+    """Loads the weights of a checkpoint by their names, `LAYER/WEIGHT`.
+
+    Args:
+      variables: Weights of a network.
+      path: Of the checkpoint.
+      part: Which of its objects has them: the network or its averages.
+
+    Raises:
+      DataError: Names or shapes are not those of the network.
+      tf.errors.OpError: It cannot be read.
+    """
+    reader = tf.train.load_checkpoint(path)
+    keys = _keys_by_name(reader, part)
+    wanted = {variable.name.split(":")[0]: variable for variable in variables}
+    for name in keys.keys() ^ wanted.keys():
+        where = "the network" if name in keys else "the checkpoint"
+        raise DataError(
+            f"checkpoint {path} does not fit this network: {where} has no "
+            f"{name}; check --architecture and --batch_norm_in_encoder"
+        )
+    shapes = reader.get_variable_to_shape_map()
+    for name, variable in wanted.items():
+        shape = shapes[keys[name]]
+        if shape != variable.shape.as_list():
+            flag = "--width_multiplier"
+            if name.startswith("logits/") and shape[:-1] == variable.shape[:-1]:
+                flag = "the number of classes"
+            raise DataError(
+                f"checkpoint {path} does not fit this network: {name} has "
+                f"shape {shape} instead of {variable.shape.as_list()}; check "
+                f"{flag}"
+            )
+    values = {name: reader.get_tensor(keys[name]) for name in wanted}
+    for name, variable in wanted.items():
+        variable.assign(values[name])
+
+
+def _keys_by_name(reader: Any, part: str) -> dict[str, str]:
+    """The weights of an object in a checkpoint: name -> key.
+
+    Counters, which dropout once had, are left out.
+    """
+    graph = TrackableObjectGraph()
+    graph.ParseFromString(reader.get_tensor("_CHECKPOINTABLE_OBJECT_GRAPH"))
+    return {
+        attribute.full_name: attribute.checkpoint_key
+        for node in graph.nodes
+        for attribute in node.attributes
+        if attribute.checkpoint_key.startswith(f"{part}/")
+        and "/" in attribute.full_name
+        and not attribute.full_name.endswith("/counter")
+    }
 
 
 def write_json(path: str, value: Any) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 
 import numpy as np
 import tensorflow as tf
 
 from segnet.errors import RunError
 from segnet.runtime import distributed
+from segnet.training.run import Run
 from segnet.training.steps import Totals
 
 __all__ = ["check_finite", "share_averages", "take_loss"]
@@ -60,9 +60,7 @@ def check_finite(totals: Totals, model: tf.keras.Model, step: int) -> None:
     bad = [
         variable.name
         for variable in model.variables
-        # Dropout has a counter, which is no number of that kind.
-        if variable.dtype.is_floating
-        and not tf.reduce_all(tf.math.is_finite(variable))
+        if not tf.reduce_all(tf.math.is_finite(variable))
     ]
     if distributed.any_rank(bool(bad)):
         raise RunError(
@@ -71,20 +69,20 @@ def check_finite(totals: Totals, model: tf.keras.Model, step: int) -> None:
         )
 
 
-def share_averages(variables: Iterable[tf.Variable]) -> None:
+def share_averages(run: Run) -> None:
     """Gives all workers the mean of their batch norm averages.
 
     The weights are the same everywhere already; the averages are of each
     worker's own batches, and every worker is to score, and rank 0 to save,
-    one and the same network.
+    one and the same network. So are the moving averages of them.
 
     Args:
-      variables: Of the network, or moving averages of them; others than
-        batch norm's are left as they are.
+      run: Whose network and moving averages to share.
     """
     if distributed.size() == 1:
         return
-    for variable in variables:
+    averages = run.averages.values if run.averages else []
+    for variable in [*run.model.non_trainable_variables, *averages]:
         if "/moving_" in variable.name:
             total = distributed.allreduce_sum(
                 variable.read_value(), variable.name

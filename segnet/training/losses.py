@@ -14,17 +14,11 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from segnet.constants import LOSSES
 from segnet.errors import ConfigError
 
-__all__ = ["LOSSES", "Loss", "create_loss_fn"]
+__all__ = ["Loss", "create_loss_fn"]
 
-LOSSES = (
-    "cross_entropy",
-    "dice",
-    "cross_entropy_dice",
-    "focal",
-    "lovasz_softmax",
-)
 _SMOOTHED_LOSSES = ("cross_entropy", "cross_entropy_dice")
 
 # Pixels added to both sides of the Dice fraction.
@@ -40,7 +34,7 @@ class Loss:
     sum, weight and gradient are zero.
 
     Attributes:
-      name: One of `LOSSES`.
+      name: One of `constants.LOSSES`.
       num_classes: Number of classes.
       class_weights: One for each class; None: 1 each.
       label_smoothing: In 0..1, of the cross-entropy.
@@ -238,7 +232,7 @@ def create_loss_fn(
     weighted by W: regions are not pooled over workers.
 
     Args:
-      name: One of `LOSSES`.
+      name: One of `constants.LOSSES`.
       num_classes: Number of classes.
       class_weights: One for each class, not negative; None: 1 each.
       label_smoothing: At least 0, below 1; for losses with cross-entropy.

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 from typing import Any
 
 import tensorflow as tf
 
+from segnet.config.workdir import metrics_path, tensorboard_dir
 from segnet.files import write_errors
 
 __all__ = ["MetricWriter"]
-
-METRICS_FILE = "metrics.jsonl"
 
 
 class MetricWriter:
@@ -27,14 +25,14 @@ class MetricWriter:
           step: Steps done; later lines belong to work that is done again.
         """
         self._enabled = enabled
-        self._path = os.path.join(workdir, METRICS_FILE)
+        self._path = metrics_path(workdir)
         self._writer = None
         if not enabled:
             return
         with write_errors(self._path):
             _drop_lines_after(self._path, step)
             self._writer = tf.summary.create_file_writer(
-                os.path.join(workdir, "tensorboard")
+                tensorboard_dir(workdir)
             )
 
     def write(self, step: int, epoch: int, scalars: dict[str, Any]) -> None:

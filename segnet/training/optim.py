@@ -8,13 +8,21 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from segnet.training.adam import FusedAdam
+from segnet.config import Config
+from segnet.config.schedule import Schedule
 from segnet.training.weight_averages import WeightAverages
 
-__all__ = ["LearningRate", "Updater", "create_optimizer"]
+__all__ = [
+    "FusedAdam",
+    "LearningRate",
+    "Updater",
+    "create_learning_rate",
+    "create_optimizer",
+]
 
 # "poly" of DeepLab (Chen et al. 2018): (1 - step / total) ** 0.9.
 _POLYNOMIAL_POWER = 0.9
+_LONGEST_DEFAULT_WARMUP_EPOCHS = 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,6 +57,26 @@ class LearningRate:
         elif self.kind == "polynomial":
             factor = (1.0 - done) ** _POLYNOMIAL_POWER
         return self.peak * warmup * factor
+
+
+def create_learning_rate(
+    config: Config, schedule: Schedule, num_workers: int
+) -> LearningRate:
+    """The learning rate of a run with a number of workers."""
+    scale = num_workers if config.scale_learning_rate else 1
+    warmup_epochs = config.warmup_epochs
+    if warmup_epochs is None:
+        warmup_epochs = 0.0
+        if scale > 1:
+            warmup_epochs = min(
+                _LONGEST_DEFAULT_WARMUP_EPOCHS, config.epochs / 10
+            )
+    return LearningRate(
+        config.learning_rate * scale,
+        config.lr_schedule,
+        schedule.steps_of_epochs(warmup_epochs),
+        schedule.num_steps,
+    )
 
 
 def create_optimizer(
@@ -88,6 +116,41 @@ def create_optimizer(
     if loss_scaling:
         optimizer = tf.keras.mixed_precision.LossScaleOptimizer(optimizer)
     return optimizer
+
+
+class FusedAdam(tf.keras.optimizers.Adam):
+    """Adam (Kingma & Ba 2015) that reads and writes each weight once.
+
+    Slots, names and mathematics are Keras's, whose dozen operations a weight
+    each go through memory. Other devices than a CPU keep Keras's: the
+    operation has no kernel on some of them.
+    """
+
+    def update_step(
+        self, gradient: tf.Tensor | tf.IndexedSlices, variable: tf.Variable
+    ) -> None:
+        """Updates a weight and its slots."""
+        usual = isinstance(gradient, tf.IndexedSlices) or self.amsgrad
+        if usual or "CPU" not in variable.device.upper():
+            super().update_step(gradient, variable)
+            return
+        index = self._index_dict[self._var_key(variable)]
+        dtype = variable.dtype
+        step = tf.cast(self.iterations + 1, dtype)
+        beta_1 = tf.constant(self.beta_1, dtype)
+        beta_2 = tf.constant(self.beta_2, dtype)
+        tf.raw_ops.ResourceApplyAdam(
+            var=variable.handle,
+            m=self._momentums[index].handle,
+            v=self._velocities[index].handle,
+            beta1_power=tf.pow(beta_1, step),
+            beta2_power=tf.pow(beta_2, step),
+            lr=tf.cast(self.learning_rate, dtype),
+            beta1=beta_1,
+            beta2=beta_2,
+            epsilon=tf.constant(self.epsilon, dtype),
+            grad=gradient,
+        )
 
 
 class Updater:

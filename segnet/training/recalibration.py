@@ -63,12 +63,6 @@ class Recalibration:
             for layer in layers
             for variable in (layer.moving_mean, layer.moving_variance)
         ]
-        # Dropout counts its calls; the run is to go on as without this pass.
-        others = [
-            (variable, variable.read_value())
-            for variable in self._model.non_trainable_variables
-            if "/moving_" not in variable.name
-        ]
         momenta = [layer.momentum for layer in layers]
         for layer in layers:
             layer.momentum = 0.0  # The averages are those of the last batch.
@@ -78,8 +72,6 @@ class Recalibration:
             for layer, momentum in zip(layers, momenta, strict=True):
                 layer.momentum = momentum
         for variable, value in zip(averages, moments, strict=True):
-            variable.assign(value)
-        for variable, value in others:
             variable.assign(value)
 
     def _pooled_moments(

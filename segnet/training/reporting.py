@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import types
 from typing import Any
 
 import tensorflow as tf
@@ -11,6 +12,7 @@ import tensorflow as tf
 from segnet.config import Config
 from segnet.config.schedule import Schedule
 from segnet.config.values import parse_profile_steps
+from segnet.config.workdir import tensorboard_dir
 from segnet.progress import Progress, say
 from segnet.training.metric_writer import MetricWriter
 from segnet.training.optim import LearningRate
@@ -45,9 +47,19 @@ class Reporter:
             enabled=enabled,
             unit="step",
             label="train",
+            lines=False,
         )
 
-    def close(self) -> None:
+    def __enter__(self) -> Reporter:
+        """Gives the reporter."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: types.TracebackType | None,
+    ) -> None:
         """Ends the bar and closes the files."""
         if self._profiling:
             tf.profiler.experimental.stop()
@@ -90,7 +102,7 @@ class Reporter:
             return
         first, last = self._profile
         if step == first - 1 and not self._profiling:
-            tf.profiler.experimental.start(f"{self._workdir}/tensorboard")
+            tf.profiler.experimental.start(tensorboard_dir(self._workdir))
             self._profiling = True
         elif step == last and self._profiling:
             tf.profiler.experimental.stop()

@@ -1,20 +1,47 @@
-"""One training run, from its config to its result."""
+"""How a training run starts, from the flags to the first step.
+
+In this order:
+
+1. `merge_config`: the flags given, on top of the config of the workdir.
+2. `set_up`: device, precision, seeds and workers of this process.
+3. `resolve`: what the config leaves open, from the data and `--init_from`.
+4. `create_run` (`training.run`): all objects, the network with random weights.
+5. `initialise`, on rank 0, by the first of these that applies: the newest
+   checkpoint of the workdir (weights, optimizer, place); `--init_from`: all
+   weights of a workdir, checkpoint or Keras file; `--encoder_weights`: the
+   encoder from VGG16, the rest at random; random weights.
+6. All workers get rank 0's variables, and `training.trainer` goes on from
+   there; in an elastic run also each time the workers change.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import os
+from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
-from segnet import signals
-from segnet.config import Config
+from segnet import models, signals
+from segnet.config import Config, config_file, validate
+from segnet.config.validate import CHANGEABLE_ON_RESUME
 from segnet.data import sources
-from segnet.runtime import distributed, elastic
-from segnet.runtime.device import Runtime
-from segnet.training import build
+from segnet.errors import ConfigError
+from segnet.progress import say
+from segnet.runtime import device, distributed, elastic
+from segnet.training import checkpoint
+from segnet.training.run import Run, create_run
 from segnet.training.trainer import Trainer
 
-__all__ = ["TrainResult", "train_and_evaluate"]
+__all__ = [
+    "TrainResult",
+    "initialise",
+    "merge_config",
+    "resolve",
+    "set_up",
+    "train_and_evaluate",
+]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,12 +64,142 @@ class TrainResult:
     stopped_early: bool
 
 
-def train_and_evaluate(config: Config, device: Runtime) -> TrainResult:
+def merge_config(config: Config, given: dict[str, Any]) -> Config:
+    """The config to train by: that of the workdir, if it holds a run.
+
+    Args:
+      config: All flags, defaults filled in.
+      given: The flags that the user gave, by name.
+
+    Raises:
+      ConfigError: Flags contradict the workdir or cannot be used.
+    """
+    # A run that ended before its first checkpoint left nothing to resume: a
+    # whole command starts anew.
+    resumes = checkpoint.has_checkpoint(config.workdir)
+    saved = None
+    if resumes or not config.data_dir:
+        saved = config_file.load_config(config.workdir)
+    if saved is not None:
+        config = config_file.merge(
+            saved,
+            given,
+            workdir=config.workdir,
+            changeable=CHANGEABLE_ON_RESUME,
+        )
+    validate(config)
+    if not config.data_dir:
+        raise ConfigError(
+            "--data_dir is missing: the folder of the shards that "
+            "tools/convert_to_tfrecord.py wrote"
+        )
+    return config
+
+
+def set_up(config: Config) -> device.Runtime:
+    """Device, precision, seeds and workers of this process.
+
+    Raises:
+      ConfigError: Device, precision or launcher cannot be used.
+    """
+    launched = distributed.launched()
+    runtime = device.setup_runtime(
+        config.device,
+        config.precision,
+        seed=config.seed,
+        deterministic=config.deterministic,
+        local_rank=launched.local_rank,
+        local_size=launched.local_size,
+    )
+    distributed.init(
+        # Each layer of synchronised batch norm waits for a reduction.
+        seldom=runtime.device == "cpu" and not config.sync_batch_norm
+    )
+    return runtime
+
+
+def resolve(config: Config, class_names: tuple[str, ...]) -> Config:
+    """The config with what it leaves open decided, as config.json keeps it.
+
+    Args:
+      config: Of the run.
+      class_names: Of the training split.
+
+    Returns:
+      The config with class names, with the weight decay, and with batch norm
+      in the encoder as in the run that `--init_from` names, where nothing else
+      is said.
+    """
+    batch_norm = config.uses_encoder_batch_norm
+    if config.batch_norm_in_encoder is None and config.init_from:
+        source = config_file.load_config(config.init_from)
+        if source is not None:
+            batch_norm = source.uses_encoder_batch_norm
+    return dataclasses.replace(
+        config,
+        class_names=class_names,
+        batch_norm_in_encoder=batch_norm,
+        weight_decay=config.effective_weight_decay,
+    )
+
+
+def initialise(run: Run, warn: Callable[[str], None]) -> str:
+    """Gives the variables of a run their start; see the module.
+
+    Args:
+      run: With random weights.
+      warn: Called with one line for each damaged checkpoint passed over.
+
+    Returns:
+      What was done, for people to read.
+
+    Raises:
+      ConfigError: A file to start from is not there.
+      DataError: It cannot be read, or is of another network.
+    """
+    restored = run.open_checkpoints().restore_newest(warn)
+    if restored:
+        return f"resumed from {restored}"
+    config = run.config
+    if config.init_from:
+        return _init_from(config.init_from, run.model)
+    if config.encoder_weights:
+        models.load_vgg16_weights(run.model, config.encoder_weights)
+        return f"encoder weights from {config.encoder_weights}"
+    return "random weights"
+
+
+def _init_from(source: str, model: tf.keras.Model) -> str:
+    """Loads all weights from a workdir, a checkpoint or a Keras file."""
+    if source.endswith((".h5", ".hdf5")):
+        models.load_keras_weights(model, source)
+        return f"weights from {source}"
+    if tf.io.gfile.isdir(source):
+        path = checkpoint.saved_checkpoint(source, "best")
+    elif tf.io.gfile.exists(source.removesuffix(".index") + ".index"):
+        path = source.removesuffix(".index")
+    else:
+        raise ConfigError(
+            f"--init_from={source} is neither a workdir, nor a checkpoint, "
+            "nor a Keras .h5 file; give the path of one that exists"
+        )
+    checkpoint.restore_weights(model, path)
+    return f"weights from {os.path.relpath(path)}"
+
+
+def train_and_evaluate(
+    config: Config,
+    runtime: device.Runtime,
+    *,
+    after_step: Callable[[int], None] = lambda step: None,
+) -> TrainResult:
     """Trains until the end of the run, from where its workdir stands.
 
     Args:
-      config: Checked by `config.validate`; class names may be empty.
-      device: As `runtime.setup_runtime` gives it.
+      config: As `merge_config` gives it.
+      runtime: As `set_up` gives it.
+      after_step: Called after each step, its log line, evaluation and
+        checkpoint included, with the number of steps done.
 
     Returns:
       How the run ended.
@@ -58,23 +215,28 @@ def train_and_evaluate(config: Config, device: Runtime) -> TrainResult:
     )
     if config.class_names:  # Those of the run that is resumed.
         sources.check_classes(splits.train, config.class_names, config.data_dir)
-    config = build.resolve(config, splits.train.class_names)
-    with tf.device(device.device_name):
-        trainer = Trainer(config, device, splits)
+    config = resolve(config, splits.train.class_names)
+    run = create_run(config, runtime, splits)
     if distributed.is_chief():
-        trainer.initialise()
+        with tf.device(runtime.device_name):
+            how = initialise(run, say)
+        millions = run.model.count_params() / 1e6
+        say(f"{config.architecture}, {millions:.2f} M weights, {how}")
     with signals.StopVotes() as stop:
+
+        def train(commit: Callable[[], None]) -> bool:
+            trainer = Trainer(run, stop, commit=commit, after_step=after_step)
+            return trainer.train()
+
         if config.elastic:
-            elastic.run_elastic(
-                lambda commit: trainer.run(stop, commit), trainer.variables
-            )
+            stopped_early = elastic.run_elastic(train, run.variables)
         else:
-            distributed.broadcast_variables(trainer.variables)
-            trainer.run(stop, commit=lambda: None)
+            distributed.broadcast_variables(run.variables)
+            stopped_early = train(lambda: None)
     return TrainResult(
-        model=trainer.model,
-        step=trainer.step,
-        best_score=float(trainer.state.best_score.numpy()),
-        best_step=int(trainer.state.best_step.numpy()),
-        stopped_early=trainer.stopped_early,
+        model=run.model,
+        step=run.step,
+        best_score=float(run.state.best_score.numpy()),
+        best_step=int(run.state.best_step.numpy()),
+        stopped_early=stopped_early,
     )

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import tensorflow as tf
 
-from segnet import signals
-from segnet.config import Config, schedule
-from segnet.data import datasets, sources
+from segnet import models, signals
+from segnet.config import config_file
+from segnet.config.schedule import (
+    Schedule,
+    Stage,
+    create_pass,
+    create_schedule,
+)
+from segnet.data import datasets
 from segnet.progress import say
 from segnet.runtime import distributed
-from segnet.runtime.device import Runtime
-from segnet.training import build, checkpoint, health, reporting, scoring, steps
+from segnet.training import health, optim, steps
+from segnet.training.reporting import Reporter
+from segnet.training.run import Run
 
 __all__ = ["Stopped", "Trainer"]
 
@@ -32,206 +41,151 @@ class Stopped(Exception):
 
 
 class Trainer:
-    """The objects of a run and the loop over them."""
+    """Takes a run from where it stands to its end.
+
+    Made anew when the workers have changed: all enter with equal variables.
+    """
 
     def __init__(
-        self, config: Config, device: Runtime, splits: sources.Splits
+        self,
+        run: Run,
+        stop: signals.StopVotes,
+        *,
+        commit: Callable[[], None],
+        after_step: Callable[[int], None],
     ) -> None:
-        """Builds everything, with random weights.
+        """Lays out the rest of the run for the workers there are.
 
         Args:
-          config: Of the run, as `build.resolve` gives it.
-          device: Where and how to compute.
-          splits: Manifests of the data.
-        """
-        self._config = config
-        self._device = device
-        self._splits = splits
-        self._loss = build.build_loss(config, splits.train)
-        self.model = build.build_model(config, splits.train.num_classes)
-        self._optimizer = build.build_optimizer(
-            config, self.model, loss_scaling=device.precision == "float16"
-        )
-        self._averages = build.build_averages(config, self.model)
-        self._totals = steps.Totals()
-        self.state = checkpoint.RunState()
-        self._source = sources.RecordSource(
-            splits.train,
-            config.data_dir,
-            cache=config.cache == "memory",
-            smallest=schedule.largest_input(config),
-        )
-        self._scorer = scoring.Scorer(
-            config,
-            device,
-            self.model,
-            self._averages,
-            self._source,
-            splits.evaluation,
-        )
-        self.stopped_early = False
-
-    @property
-    def step(self) -> int:
-        """Steps done."""
-        return int(self.state.step.numpy())
-
-    @property
-    def variables(self) -> list[tf.Variable]:
-        """All that the future of the run depends on."""
-        return [
-            *self.model.variables,
-            *self._optimizer.variables,
-            *self.state.variables,
-            *(self._averages.variables if self._averages else ()),
-        ]
-
-    def initialise(self) -> None:
-        """Restores the run or gives it its start; on rank 0."""
-        how = build.initialise(
-            self._config, self.model, self._open_checkpoints(), self._say
-        )
-        self._say(
-            f"{self._config.architecture}, "
-            f"{self.model.count_params() / 1e6:.2f} M weights, {how}"
-        )
-
-    def run(self, stop: signals.StopVotes, commit: Callable[[], None]) -> None:
-        """Trains from where `state` stands to the end of the run.
-
-        All workers enter with equal variables; again when their number changed.
-
-        Args:
+          run: With the variables to go on from.
           stop: Signals that came.
-          commit: Called when the state is worth going back to.
+          commit: Called when the variables are worth going back to.
+          after_step: See `start.train_and_evaluate`.
+
+        Raises:
+          ConfigError: A global batch is more than the training split.
+          RunError: The workdir cannot be written.
+        """
+        self._run = run
+        self._config = run.config
+        self._stop = stop
+        self._commit = commit
+        self._after_step = after_step
+        self._is_chief = distributed.is_chief()
+        self._checkpoints = run.open_checkpoints()
+        self._schedule = _plan(run, distributed.size())
+        self._learning_rate = optim.create_learning_rate(
+            run.config, self._schedule, distributed.size()
+        )
+        if self._is_chief:
+            config_file.save_config(run.config.workdir, run.config)
+        self._reporter = Reporter(
+            run.config, self._schedule, enabled=self._is_chief, step=run.step
+        )
+        self._stopped_early = False
+
+    def train(self) -> bool:
+        """Trains to the end of the run.
+
+        Returns:
+          Whether `--early_stopping_epochs` ended it.
 
         Raises:
           Stopped: After a signal, when everything is saved.
           RunError: Loss not finite, or a checkpoint cannot be written.
           DataError: If a record is damaged.
         """
-        self._commit = commit
-        self._checkpoints = self._open_checkpoints()
-        self._plan()
-        if distributed.is_chief():
-            checkpoint.save_config(self._config.workdir, self._config)
-        self._totals.take()
-        self._reporter = reporting.Reporter(
-            self._config,
-            self._schedule,
-            enabled=distributed.is_chief(),
-            step=self.step,
-        )
-        try:
+        run, splits = self._run, self._run.splits
+        with self._reporter:
+            run.totals.take()
             self._reporter.introduce(
-                self.step,
+                run.step,
                 self._learning_rate,
-                f"{self._device.device} {self._device.precision}, "
+                f"{run.runtime.device} {run.runtime.precision}, "
                 f"{distributed.size()} worker(s), "
-                f"{self._splits.train.num_records} training and "
-                f"{self._splits.evaluation.num_records} evaluation images",
+                f"{splits.train.num_records} training and "
+                f"{splits.evaluation.num_records} evaluation images",
             )
-            self._train(stop)
-        finally:
-            self._reporter.close()
+            self._train_stages()
+        return self._stopped_early
 
-    def _open_checkpoints(self) -> checkpoint.Checkpoints:
-        return checkpoint.Checkpoints(
-            self._config.workdir,
-            self.model,
-            self._optimizer,
-            self.state,
-            self._config.keep_checkpoints,
-            self._averages,
-        )
-
-    def _plan(self) -> None:
-        """Lays out the rest of the run for the workers there are."""
-        config, state = self._config, self.state
-        num_records = self._splits.train.num_records
-        workers, before = distributed.size(), int(state.workers.numpy())
-        self._schedule = schedule.create_schedule(config, num_records, workers)
-        if before:
-            old = schedule.create_schedule(
-                config, int(state.records.numpy()), before
-            ).moved(int(state.offset.numpy()))
-            self._schedule = self._schedule.taken_over(old, self.step)
-        state.workers.assign(workers)
-        state.records.assign(num_records)
-        state.offset.assign(self._schedule.offset)
-        self._learning_rate = build.build_learning_rate(
-            config, self._schedule, workers
-        )
-
-    def _train(self, stop: signals.StopVotes) -> None:
+    def _train_stages(self) -> None:
         """All stages that are not done, then the last evaluation."""
-        plan = self._schedule
-        if int(self.state.evaluated_step.numpy()) == self.step > 0:
-            self._stop_early(plan.epoch(self.step)[0])  # It had ended so.
-        for stage in plan.stages:
-            end = min(stage.end_step, plan.num_steps)
-            if self.step - plan.offset < end and not self.stopped_early:
-                with self._source.explain_damage():
-                    self._train_stage(stage, end, stop)
-        if int(self.state.evaluated_step.numpy()) != self.step:
+        run, schedule = self._run, self._schedule
+        if int(run.state.evaluated_step.numpy()) == run.step > 0:
+            self._stop_early(schedule.epoch(run.step)[0])  # It had ended so.
+        for stage in schedule.stages:
+            end = min(stage.end_step, schedule.num_steps)
+            if run.step - schedule.offset < end and not self._stopped_early:
+                self._train_stage(stage, end)
+        if int(run.state.evaluated_step.numpy()) != run.step:
             self._evaluate()
         self._save()
 
-    def _train_stage(
-        self, stage: schedule.Stage, end: int, stop: signals.StopVotes
-    ) -> None:
-        """The steps of one stage, up to a place; traced once."""
-        train_step = build.build_train_step(
-            self._config,
-            self.model,
-            self._loss,
-            self._optimizer,
-            self._averages,
-            self._totals,
-            device_name=self._device.device_name,
-            freeze_encoder=stage.freeze_encoder,
+    def _train_stage(self, stage: Stage, end: int) -> None:
+        """The steps of one stage, up to a position; traced once."""
+        run, offset = self._run, self._schedule.offset
+        train_step = _create_train_step(
+            run, freeze_encoder=stage.freeze_encoder
         )
-        offset = self._schedule.offset
-        dataset = datasets.create_train_dataset(
-            self._source,
+        batches = self._training_batches(
             stage,
-            start_step=self.step - offset,
+            start_step=run.step - offset,
             end_step=end,
             augment=self._config.augment,
+        )
+        self._reporter.restart_clock(run.step, traces=True)
+        for images, labels in batches:
+            # Dropout's masks depend on the step alone, so that a run that is
+            # resumed has those of an undisturbed one.
+            run.dropout_position.assign(
+                run.step * self._config.accumulate_steps
+            )
+            votes = train_step(
+                images,
+                labels,
+                tf.constant(self._learning_rate(run.step - offset)),
+                tf.constant(self._stop.votes),
+            )
+            run.state.step.assign_add(1)
+            self._reporter.step_done(run.step)
+            self._log_evaluate_save(stage)
+            self._after_step(run.step)
+            self._leave_if(self._stop.agreed(votes.numpy()))
+            if self._stopped_early:
+                return
+
+    def _training_batches(
+        self, stage: Stage, *, start_step: int, end_step: int, augment: str
+    ) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
+        """This worker's batches of a stage."""
+        dataset = datasets.create_train_dataset(
+            self._run.source,
+            stage,
+            start_step=start_step,
+            end_step=end_step,
+            augment=augment,
             seed=self._config.seed,
             shard_index=distributed.rank(),
             shard_count=distributed.size(),
         )
-        self._reporter.restart_clock(self.step, traces=True)
-        for images, labels in dataset:
-            votes = train_step(
-                images,
-                labels,
-                tf.constant(self._learning_rate(self.step - offset)),
-                tf.constant(stop.votes),
-            )
-            self.state.step.assign_add(1)
-            self._reporter.step_done(self.step)
-            self._after_step(stage)
-            self._leave_if(stop.agreed(votes.numpy()))
-            if self.stopped_early:
-                return
+        return self._run.source.read(dataset)
 
-    def _after_step(self, stage: schedule.Stage) -> None:
+    def _log_evaluate_save(self, stage: Stage) -> None:
         """Logs, evaluates, saves and commits when it is time."""
-        step = self.step
+        step = self._run.step
         epoch, into_epoch = self._schedule.epoch(step)
         log = step % self._config.log_every_steps == 0 or not into_epoch
         if log:
             self._reporter.log(
                 step,
-                health.take_loss(self._totals, step),
+                health.take_loss(self._run.totals, step),
                 self._learning_rate(step - 1 - self._schedule.offset),
                 stage.batch_size * distributed.size(),
             )
         each = self._config.evaluate_every_epochs
         if not into_epoch and each and epoch % each == 0:
-            health.check_finite(self._totals, self.model, step)
+            health.check_finite(self._run.totals, self._run.model, step)
             self._evaluate()
             self._stop_early(epoch)
         every = self._config.checkpoint_every_steps
@@ -244,40 +198,110 @@ class Trainer:
         """Saves and leaves when the workers agreed to stop."""
         if signal_number:
             self._save()
-            self._say(f"stopped after step {self.step}, all is saved")
+            self._say(f"stopped after step {self._run.step}, all is saved")
             raise Stopped(signal_number)
 
     def _evaluate(self) -> None:
         """Scores the evaluation split; keeps the weights if they are best."""
-        start = time.perf_counter()
-        scores = self._scorer()
-        epoch = self._schedule.epoch(self.step)[0]
+        run, start = self._run, time.perf_counter()
+        health.share_averages(run)
+        averages = run.averages
+        with averages.applied() if averages else contextlib.nullcontext():
+            self._recalibrate()
+            run.predictor.load(run.model)
+            scores = run.evaluation()
+        epoch = self._schedule.epoch(run.step)[0]
         score = scores[self._config.best_metric.removeprefix("val_")]
-        best = self.state.record(score or 0.0, epoch)
+        best = run.state.record(score or 0.0, epoch)
         self._reporter.report(
-            self.step, scores, best=best, seconds=time.perf_counter() - start
+            run.step, scores, best=best, seconds=time.perf_counter() - start
         )
-        if best and distributed.is_chief():
+        if best and self._is_chief:
             self._checkpoints.save_best()
-        self._reporter.restart_clock(self.step, traces=False)
+        self._reporter.restart_clock(run.step, traces=False)
+
+    def _recalibrate(self) -> None:
+        """Computes batch norm's averages anew, if the config asks for it."""
+        if self._run.recalibration is None:
+            return
+        stage = create_pass(
+            self._config, self._run.source.num_records, distributed.size()
+        )
+        self._run.recalibration(
+            self._training_batches(
+                stage, start_step=0, end_step=stage.end_step, augment="none"
+            )
+        )
 
     def _stop_early(self, epoch: int) -> None:
         """Ends the run if the score no longer rises; all workers agree."""
         patience = self._config.early_stopping_epochs
-        since = epoch - int(self.state.best_epoch.numpy())
+        since = epoch - int(self._run.state.best_epoch.numpy())
         if patience and since >= patience:
-            self.stopped_early = True
+            self._stopped_early = True
             self._say(f"stopped early: no better score for {since} epochs")
 
     def _save(self) -> None:
         """Rank 0 saves, if all is finite; the others go on."""
-        health.check_finite(self._totals, self.model, self.step)
-        self._scorer.share_averages()
-        if distributed.is_chief():
+        run = self._run
+        health.check_finite(run.totals, run.model, run.step)
+        health.share_averages(run)
+        if self._is_chief:
             self._checkpoints.save()
-        self._reporter.restart_clock(self.step, traces=False)
+        self._reporter.restart_clock(run.step, traces=False)
 
     def _say(self, message: str) -> None:
         """One line for people, from rank 0."""
-        if distributed.is_chief():
+        if self._is_chief:
             say(message)
+
+
+def _plan(run: Run, num_workers: int) -> Schedule:
+    """The schedule of a run, going on where the one of its workers stood."""
+    config, state = run.config, run.state
+    num_records = run.source.num_records
+    schedule = create_schedule(config, num_records, num_workers)
+    num_before = int(state.workers.numpy())
+    if num_before:
+        before = create_schedule(
+            config, int(state.records.numpy()), num_before
+        ).moved(int(state.offset.numpy()))
+        schedule = schedule.taken_over(before, run.step)
+    state.workers.assign(num_workers)
+    state.records.assign(num_records)
+    state.offset.assign(schedule.offset)
+    return schedule
+
+
+def _create_train_step(run: Run, *, freeze_encoder: bool) -> steps.TrainStep:
+    """A step for one set of weights that learn; traced for each input size."""
+    config, model = run.config, run.model
+    encoder = models.encoder_layers(model)
+    for layer in encoder:
+        layer.trainable = not freeze_encoder
+    updater = optim.Updater(
+        run.optimizer,
+        model.trainable_variables,
+        clip_norm=config.gradient_clip_norm,
+        encoder_variables=[
+            weight for layer in encoder for weight in layer.trainable_variables
+        ],
+        encoder_scale=config.encoder_learning_rate_scale,
+        averages=run.averages,
+    )
+    return steps.create_train_step(
+        model,
+        run.loss,
+        updater,
+        run.totals,
+        device_name=run.runtime.device_name,
+        reduce_sum=distributed.allreduce_sum,
+        reduce_gradients=functools.partial(
+            distributed.allreduce_gradients,
+            compression=config.allreduce_compression,
+            grouped=config.deterministic,
+        ),
+        accumulate_steps=config.accumulate_steps,
+        dropout_position=run.dropout_position,
+        run_eagerly=config.run_eagerly,
+    )

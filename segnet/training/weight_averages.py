@@ -36,8 +36,7 @@ class WeightAverages(tf.Module):
         """
         super().__init__(name="averages")
         self._decay = decay
-        # Counters and the like are no weights.
-        self._weights = [v for v in model.variables if v.dtype.is_floating]
+        self._weights = list(model.variables)
         self.count = tf.Variable(0.0, trainable=False)
         self.values = [
             tf.Variable(

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from segnet.constants import ARCHITECTURES
 from segnet import models
 from segnet.errors import ConfigError
 from segnet.models import layers
@@ -26,7 +27,7 @@ def compute_dtype(request):
     tf.keras.mixed_precision.set_global_policy("float32")
 
 
-@pytest.mark.parametrize("architecture", models.ARCHITECTURES)
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_logits_have_the_size_of_the_input(architecture, images):
     model = models.create_model(architecture, 5, width_multiplier=_TINY)
     assert model.input.dtype == tf.uint8
@@ -53,7 +54,7 @@ def test_a_fixed_input_size_makes_all_shapes_static(architecture, folded):
     assert all(None not in output.shape[1:] for output in outputs)
 
 
-@pytest.mark.parametrize("architecture", models.ARCHITECTURES)
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_precision_policy_changes_the_layers_only(
     architecture, images, compute_dtype
 ):
@@ -68,7 +69,7 @@ def test_precision_policy_changes_the_layers_only(
     assert {gradient.dtype for gradient in gradients} == {tf.float32}
 
 
-@pytest.mark.parametrize("architecture", models.ARCHITECTURES)
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_every_kernel_learns(architecture, images):
     model = models.create_model(
         architecture, 3, width_multiplier=1 / 8, batch_norm_in_encoder=True
@@ -142,7 +143,7 @@ def test_dropout_follows_the_deep_layers(architecture, names, images):
     np.testing.assert_array_equal(model(images), model(images))
 
 
-@pytest.mark.parametrize("architecture", models.ARCHITECTURES)
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_batch_norm_momentum_is_passed_on(architecture):
     model = models.create_model(
         architecture, 3, width_multiplier=_TINY, batch_norm_momentum=0.9
@@ -207,7 +208,7 @@ def test_the_step_is_traced_for_static_shapes(images):
     assert shapes == [(2, 32, 64, 3)]
 
 
-@pytest.mark.parametrize("architecture", models.ARCHITECTURES)
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_the_step_has_no_operation_that_a_gaudi_lacks(architecture):
     model = models.create_model(architecture, 3, width_multiplier=_TINY)
 

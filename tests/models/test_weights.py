@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from segnet.constants import ARCHITECTURES
 from segnet import models
 from segnet.errors import ConfigError, DataError
 
@@ -102,7 +103,7 @@ def test_weights_of_the_other_vgg_segnets_give_their_outputs(
     np.testing.assert_allclose(model(images), theirs, rtol=0, atol=1e-5 * scale)
 
 
-@pytest.mark.parametrize("architecture", models.ARCHITECTURES)
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_a_network_takes_its_own_file_as_it_is(architecture, tmp_path, images):
     path = str(tmp_path / "own.h5")
     saved, model = (

@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 
 from segnet.errors import ConfigError
+from segnet.constants import COMPRESSIONS
 from segnet.runtime import distributed
 
 
@@ -62,7 +63,7 @@ def test_alone_nothing_is_imported_or_changed(monkeypatch):
     assert distributed.allreduce_sum(tensor, "t") is tensor
     assert distributed.allreduce_array(array, "a") is array
     gradients = [tensor, None]
-    for compression in distributed.COMPRESSIONS:
+    for compression in COMPRESSIONS:
         summed = distributed.allreduce_gradients(gradients, compression)
         assert summed[0] is tensor
         assert summed[1] is None

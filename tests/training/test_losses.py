@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from segnet.constants import LOSSES
 from segnet.training import losses
 
 CLASSES = 5
@@ -90,7 +91,7 @@ def value_and_gradient(loss, logits, labels):
 
 
 @pytest.mark.parametrize("weights", [None, WEIGHTS])
-@pytest.mark.parametrize("name", losses.LOSSES)
+@pytest.mark.parametrize("name", LOSSES)
 @pytest.mark.parametrize(
     ("dtype", "rtol"), [(tf.float64, 1e-12), (tf.float32, 2e-6)]
 )
@@ -134,7 +135,7 @@ def test_hand_computed(name, expected):
 
 
 @pytest.mark.parametrize("weights", [None, WEIGHTS])
-@pytest.mark.parametrize("name", losses.LOSSES)
+@pytest.mark.parametrize("name", LOSSES)
 def test_gradient_agrees_with_finite_differences(name, weights):
     smoothing = 0.1 if name.startswith("cross_entropy") else 0.0
     loss = losses.create_loss_fn(name, CLASSES, weights, smoothing)
@@ -153,7 +154,7 @@ def test_gradient_agrees_with_finite_differences(name, weights):
 
 
 @pytest.mark.parametrize("weights", [None, WEIGHTS])
-@pytest.mark.parametrize("name", losses.LOSSES)
+@pytest.mark.parametrize("name", LOSSES)
 @pytest.mark.parametrize("scale", [1.0, 1e4])
 def test_all_ignored_gives_zero(name, weights, scale):
     logits, labels = sample(dtype=np.float32)
@@ -166,7 +167,7 @@ def test_all_ignored_gives_zero(name, weights, scale):
     np.testing.assert_array_equal(gradient, np.zeros_like(logits))
 
 
-@pytest.mark.parametrize("name", losses.LOSSES)
+@pytest.mark.parametrize("name", LOSSES)
 def test_ignored_pixels_have_no_influence(name):
     logits, labels = sample(dtype=np.float32)
     loss = losses.create_loss_fn(name, CLASSES, WEIGHTS)
@@ -192,7 +193,7 @@ def test_ignored_pixels_are_sorted_after_those_without_error():
     np.testing.assert_allclose(growth[0, [0, 2]], [0.5, 0.5])
 
 
-@pytest.mark.parametrize("name", losses.LOSSES)
+@pytest.mark.parametrize("name", LOSSES)
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
 def test_extreme_logits_stay_finite(name, dtype):
     rng = np.random.default_rng(1)
@@ -209,7 +210,7 @@ def test_extreme_logits_hand_computed():
     labels = tf.constant([[[1, 1]]])
     actual = {
         name: float(losses.create_loss_fn(name, 2)(logits, labels)[0])
-        for name in losses.LOSSES
+        for name in LOSSES
     }
     # One of two pixels of the only class present is wrong by 20000.
     dice = 2 * (1 - (2 * 1 + 1) / (1 + 2 + 1))
@@ -224,7 +225,7 @@ def test_extreme_logits_hand_computed():
     )
 
 
-@pytest.mark.parametrize("name", losses.LOSSES)
+@pytest.mark.parametrize("name", LOSSES)
 def test_right_prediction_costs_nothing_though_a_class_is_absent(name):
     _, labels = sample()
     assert ABSENT not in labels
@@ -235,7 +236,7 @@ def test_right_prediction_costs_nothing_though_a_class_is_absent(name):
     assert 0.0 <= loss_sum / weight < 1e-12
 
 
-@pytest.mark.parametrize("name", losses.LOSSES)
+@pytest.mark.parametrize("name", LOSSES)
 def test_pixels_of_weight_zero_classes_only(name):
     weights = (0.0, 1.0, 1.0, 1.0, 1.0)
     logits, labels = sample(dtype=np.float32)

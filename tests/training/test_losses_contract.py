@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from segnet.constants import LOSSES
 from segnet.errors import ConfigError
 from segnet.training import losses
 
@@ -46,7 +47,7 @@ def test_sums_of_two_workers_are_those_of_the_joined_batch(name):
     np.testing.assert_allclose(np.sum(parts, axis=0), joined)
 
 
-@pytest.mark.parametrize("name", losses.LOSSES)
+@pytest.mark.parametrize("name", LOSSES)
 @pytest.mark.parametrize("dtype", [tf.bfloat16, tf.float16])
 def test_half_precision_is_computed_in_float32(name, dtype):
     logits, labels = sample()
@@ -58,7 +59,7 @@ def test_half_precision_is_computed_in_float32(name, dtype):
     np.testing.assert_array_equal(actual, expected)
 
 
-@pytest.mark.parametrize("name", losses.LOSSES)
+@pytest.mark.parametrize("name", LOSSES)
 def test_step_has_static_shapes_and_no_int64(name):
     loss = losses.create_loss_fn(name, CLASSES, WEIGHTS)
 

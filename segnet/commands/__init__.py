@@ -1,0 +1,61 @@
+"""The modes of `main.py`, a module for each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from segnet.config.flags import Command
+from segnet.errors import RunError
+from segnet.runtime.device import prepare_environment
+
+__all__ = ["run"]
+
+
+def run(
+    command: Command, *, after_step: Callable[[int], None] = lambda step: None
+) -> int:
+    """Runs a command; TensorFlow is imported from here on.
+
+    Args:
+      command: Checked by `flags.check_command`.
+      after_step: See `training.start.train_and_evaluate`.
+
+    Returns:
+      Exit status.
+
+    Raises:
+      UserError: For all that the user can mend.
+    """
+    prepare_environment(command.config.device)
+    from segnet.commands import evaluate, predict, train
+
+    try:
+        if command.mode == "train":
+            return train.run(command, after_step)
+        if command.mode == "evaluate":
+            return evaluate.run(command)
+        return predict.run(command)
+    except Exception as error:
+        explained = _explain(error)
+        if explained is error:
+            raise
+        raise explained from error
+
+
+def _explain(error: Exception) -> Exception:
+    """An error that the user can do something about, or the error itself."""
+    import tensorflow as tf
+
+    from segnet.runtime import distributed
+
+    if distributed.is_worker_lost(error):
+        return RunError(
+            "another worker has stopped, so this one stops too; its own "
+            "message says why"
+        )
+    if isinstance(error, (MemoryError, tf.errors.ResourceExhaustedError)):
+        return RunError(
+            "out of memory: lower --batch_size or the input size, or use "
+            "--cache=none"
+        )
+    return error

@@ -1,0 +1,65 @@
+"""Opening a workdir to use what was trained in it."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import tensorflow as tf
+
+from segnet.config import Config, config_file
+from segnet.config.flags import Command
+from segnet.config.validate import CHANGEABLE_AFTER_TRAINING
+from segnet.errors import ConfigError
+from segnet.evaluation.inference import Predictor
+from segnet.runtime.device import Runtime
+from segnet.training import checkpoint, start
+from segnet.training.run import create_network
+
+__all__ = ["TrainedRun", "load_trained"]
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainedRun:
+    """What a mode needs to use a trained network.
+
+    Attributes:
+      config: Of the run, with the flags given now.
+      runtime: Where and how to compute.
+      checkpoint: Path of the weights in use.
+      predictor: The network.
+    """
+
+    config: Config
+    runtime: Runtime
+    checkpoint: str
+    predictor: Predictor
+
+
+def load_trained(command: Command) -> TrainedRun:
+    """Loads the network of a workdir.
+
+    Raises:
+      ConfigError: The workdir holds no run, or flags contradict it.
+      DataError: Its checkpoint cannot be read.
+    """
+    workdir = command.config.workdir
+    saved = config_file.load_config(workdir)
+    if saved is None:
+        raise ConfigError(
+            f"--workdir={workdir} has no config.json; train first, or give "
+            "the workdir of a training run"
+        )
+    config = config_file.merge(
+        saved,
+        command.given,
+        workdir=workdir,
+        changeable=CHANGEABLE_AFTER_TRAINING,
+    )
+    runtime = start.set_up(config)
+    path = checkpoint.saved_checkpoint(workdir, command.checkpoint)
+    with tf.device(runtime.device_name):
+        network = create_network(config)
+        checkpoint.restore_weights(network, path)
+    predictor = Predictor(config, runtime, tta=command.tta)
+    predictor.load(network)
+    return TrainedRun(config, runtime, path, predictor)

@@ -1,0 +1,50 @@
+"""Where everything in a workdir is: the only place that spells its paths."""
+
+from __future__ import annotations
+
+import os
+
+__all__ = [
+    "best_checkpoint_dir",
+    "checkpoint_dir",
+    "config_path",
+    "evaluation_path",
+    "metrics_path",
+    "predictions_dir",
+    "tensorboard_dir",
+]
+
+
+def config_path(workdir: str) -> str:
+    """All flags of the run and the names of its classes."""
+    return os.path.join(workdir, "config.json")
+
+
+def checkpoint_dir(workdir: str) -> str:
+    """The newest checkpoints."""
+    return os.path.join(workdir, "checkpoints")
+
+
+def best_checkpoint_dir(workdir: str) -> str:
+    """The checkpoint with the best score."""
+    return os.path.join(checkpoint_dir(workdir), "best")
+
+
+def metrics_path(workdir: str) -> str:
+    """One JSON object a line: losses and scores over time."""
+    return os.path.join(workdir, "metrics.jsonl")
+
+
+def tensorboard_dir(workdir: str) -> str:
+    """The same for TensorBoard, and profiles."""
+    return os.path.join(workdir, "tensorboard")
+
+
+def evaluation_path(workdir: str, split: str) -> str:
+    """The scores of `--mode=evaluate` on a split."""
+    return os.path.join(workdir, f"evaluation-{split}.json")
+
+
+def predictions_dir(workdir: str) -> str:
+    """Where `--mode=predict` writes by default."""
+    return os.path.join(workdir, "predictions")

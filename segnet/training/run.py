@@ -1,0 +1,206 @@
+"""All objects of a training run, born in one place."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+
+import tensorflow as tf
+
+from segnet import models
+from segnet.config import Config
+from segnet.config.schedule import largest_input
+from segnet.data import sources
+from segnet.evaluation.evaluate import Evaluation
+from segnet.evaluation.inference import Predictor
+from segnet.models.sync_batch_norm import SyncBatchNormalization
+from segnet.runtime import distributed
+from segnet.runtime.device import Runtime
+from segnet.training import checkpoint, class_weights, losses, optim, steps
+from segnet.training.recalibration import Recalibration
+from segnet.training.weight_averages import WeightAverages
+
+__all__ = ["Run", "create_network", "create_run"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """What a run consists of; see `create_run`.
+
+    Attributes:
+      config: All options, none left open.
+      runtime: Where and how to compute.
+      splits: Manifests of the data.
+      source: Records of the training split.
+      model: The network.
+      dropout_position: int32 scalar that decides the masks of its dropout.
+      loss: Of logits and labels.
+      optimizer: Built for all weights of the network.
+      averages: Moving averages of the weights, if the run keeps any; then it
+        is they that are scored and used.
+      totals: Loss since the last log line.
+      state: Where the run stands.
+      recalibration: Of batch norm before each evaluation, if asked for.
+      predictor: The network as it is scored.
+      evaluation: Of the predictor on the evaluation split.
+    """
+
+    config: Config
+    runtime: Runtime
+    splits: sources.Splits
+    source: sources.RecordSource
+    model: tf.keras.Model
+    dropout_position: tf.Variable
+    loss: losses.Loss
+    optimizer: tf.keras.optimizers.Optimizer
+    averages: WeightAverages | None
+    totals: steps.Totals
+    state: checkpoint.RunState
+    recalibration: Recalibration | None
+    predictor: Predictor
+    evaluation: Evaluation
+
+    @property
+    def step(self) -> int:
+        """Steps done."""
+        return int(self.state.step.numpy())
+
+    @property
+    def variables(self) -> list[tf.Variable]:
+        """All that the future of the run depends on."""
+        return [
+            *self.model.variables,
+            *self.optimizer.variables,
+            *self.state.variables,
+            *(self.averages.variables if self.averages else ()),
+        ]
+
+    def open_checkpoints(self) -> checkpoint.Checkpoints:
+        """The run's checkpoints, as they are on disk now."""
+        return checkpoint.Checkpoints(
+            self.config.workdir,
+            self.model,
+            self.optimizer,
+            self.state,
+            self.config.keep_checkpoints,
+            self.averages,
+        )
+
+
+def create_run(config: Config, runtime: Runtime, splits: sources.Splits) -> Run:
+    """Creates all objects of a run, its network with random weights.
+
+    Args:
+      config: As `start.resolve` gives it.
+      runtime: As `device.setup_runtime` gives it.
+      splits: Manifests of the data.
+
+    Raises:
+      ConfigError: The config does not suit the data.
+      DataError: A record is damaged (with `--cache=memory`).
+    """
+    with tf.device(runtime.device_name):
+        position = tf.Variable(0, trainable=False, name="dropout_position")
+        model = create_network(config, dropout_position=position)
+        averages = None
+        if config.ema_decay:
+            averages = WeightAverages(model, config.ema_decay)
+        optimizer = _create_optimizer(config, runtime, model)
+        totals, state = steps.Totals(), checkpoint.RunState()
+    predictor = Predictor(config, runtime)
+    return Run(
+        config=config,
+        runtime=runtime,
+        splits=splits,
+        source=sources.RecordSource(
+            splits.train,
+            config.data_dir,
+            cache=config.cache == "memory",
+            smallest=largest_input(config),
+        ),
+        model=model,
+        dropout_position=position,
+        loss=_create_loss(config, splits),
+        optimizer=optimizer,
+        averages=averages,
+        totals=totals,
+        state=state,
+        recalibration=_create_recalibration(config, runtime, model),
+        predictor=predictor,
+        evaluation=Evaluation(
+            predictor,
+            splits.evaluation,
+            config,
+            pad=runtime.needs_static_shapes,
+        ),
+    )
+
+
+def create_network(
+    config: Config, *, dropout_position: tf.Variable | None = None
+) -> tf.keras.Model:
+    """The network that a config trains, with random weights.
+
+    Args:
+      config: Of the run, class names included.
+      dropout_position: See `models.create_model`; without it the network has
+        no dropout, and the same weights.
+    """
+    batch_norm = tf.keras.layers.BatchNormalization
+    # Also for one worker: an elastic run may get others, and what is computed
+    # does not depend on how many there are.
+    if config.sync_batch_norm:
+        batch_norm = functools.partial(
+            SyncBatchNormalization, distributed.allreduce_sum
+        )
+    return models.create_model(
+        config.architecture,
+        len(config.class_names),
+        batch_norm_in_encoder=config.uses_encoder_batch_norm,
+        batch_norm_momentum=config.batch_norm_momentum,
+        dropout=0.0 if dropout_position is None else config.dropout,
+        dropout_position=dropout_position,
+        width_multiplier=config.width_multiplier,
+        batch_norm=batch_norm,
+    )
+
+
+def _create_optimizer(
+    config: Config, runtime: Runtime, model: tf.keras.Model
+) -> tf.keras.optimizers.Optimizer:
+    """The optimizer of a config, built for all weights of the network."""
+    optimizer = optim.create_optimizer(
+        config.optimizer,
+        momentum=config.momentum,
+        weight_decay=config.effective_weight_decay,
+        loss_scaling=runtime.precision == "float16",
+    )
+    # Built here, not in the first step: slots exist before a checkpoint is
+    # restored or weights are broadcast.
+    optimizer.build(model.trainable_variables)
+    return optimizer
+
+
+def _create_loss(config: Config, splits: sources.Splits) -> losses.Loss:
+    """The loss of a config, with class weights from the training split."""
+    manifest = splits.train
+    weights = class_weights.resolve_class_weights(
+        config.class_weights, manifest.pixel_counts, manifest.present_pixels
+    )
+    return losses.create_loss_fn(
+        config.loss, manifest.num_classes, weights, config.label_smoothing
+    )
+
+
+def _create_recalibration(
+    config: Config, runtime: Runtime, model: tf.keras.Model
+) -> Recalibration | None:
+    """The recalibration of batch norm, if the config asks for it."""
+    if not config.recalibrate_batch_norm:
+        return None
+    return Recalibration(
+        model,
+        device_name=runtime.device_name,
+        reduce_sum=distributed.allreduce_array,
+        run_eagerly=config.run_eagerly,
+    )
