@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from segnet.models.sync_batch_norm import SyncBatchNormalization
 from segnet.constants import COMPRESSIONS
+from segnet.models.sync_batch_norm import SyncBatchNormalization
 from segnet.runtime import distributed
 
 SHAPES = ((3, 3, 2), (5,), (1,))

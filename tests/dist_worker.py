@@ -17,7 +17,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 import tensorflow as tf
 
-from segnet import commands
 from segnet.config import flags
 from segnet.runtime import distributed
 from segnet.runtime.device import prepare_environment
@@ -44,7 +43,7 @@ def work(folder: Path, name: str, arguments: list[str]) -> None:
     )
     flags.check_command(command)
     prepare_environment(command.config.device)
-    device = commands.setup(command.config)
+    device = start.set_up(command.config)
     result = start.train_and_evaluate(command.config, device)
     np.savez(
         folder / f"{name}-{distributed.rank()}.npz",

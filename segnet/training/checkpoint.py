@@ -25,7 +25,6 @@ __all__ = [
     "Checkpoints",
     "RunState",
     "has_checkpoint",
-    "load_named_weights",
     "restore_weights",
     "saved_checkpoint",
     "write_json",
@@ -33,6 +32,9 @@ __all__ = [
 
 # Name of the moving averages within a checkpoint.
 _AVERAGES = "averages"
+# Where the weights are in it: as trained, and averaged.
+_TRAINED = ("model",)
+_AVERAGED = (_AVERAGES, "values")
 # What TensorFlow raises for a damaged file or one of other objects.
 _UNREADABLE = (tf.errors.OpError, ValueError, IndexError, AssertionError)
 
@@ -161,7 +163,7 @@ class Checkpoints:
         paths = list(reversed(self._newest.checkpoints))
         for path in paths:
             try:
-                load_named_weights(self._model.variables, path, "model")
+                _load_by_name(self._model.variables, path, _TRAINED)
                 status = self._others.restore(path)
                 # The network is in the checkpoint too.
                 status.assert_existing_objects_matched().expect_partial()
@@ -237,8 +239,8 @@ def restore_weights(model: tf.keras.Model, path: str) -> None:
     try:
         names = [name for name, _ in tf.train.list_variables(path)]
         averaged = any(name.startswith(f"{_AVERAGES}/") for name in names)
-        load_named_weights(
-            model.variables, path, _AVERAGES if averaged else "model"
+        _load_by_name(
+            model.variables, path, _AVERAGED if averaged else _TRAINED
         )
     except DataError:
         raise
@@ -249,15 +251,15 @@ def restore_weights(model: tf.keras.Model, path: str) -> None:
         ) from error
 
 
-def load_named_weights(
-    variables: Sequence[tf.Variable], path: str, part: str
+def _load_by_name(
+    variables: Sequence[tf.Variable], path: str, part: Sequence[str]
 ) -> None:
     """Loads the weights of a checkpoint by their names, `LAYER/WEIGHT`.
 
     Args:
       variables: Weights of a network.
       path: Of the checkpoint.
-      part: Which of its objects has them: the network or its averages.
+      part: Way from the checkpoint's root to the object that has them.
 
     Raises:
       DataError: Names or shapes are not those of the network.
@@ -289,20 +291,33 @@ def load_named_weights(
         variable.assign(values[name])
 
 
-def _keys_by_name(reader: Any, part: str) -> dict[str, str]:
+def _keys_by_name(reader: Any, part: Sequence[str]) -> dict[str, str]:
     """The weights of an object in a checkpoint: name -> key.
 
     Counters, which dropout once had, are left out.
     """
     graph = TrackableObjectGraph()
     graph.ParseFromString(reader.get_tensor("_CHECKPOINTABLE_OBJECT_GRAPH"))
+    node = 0
+    for name in part:
+        (node,) = (
+            child.node_id
+            for child in graph.nodes[node].children
+            if child.local_name == name
+        )
+    waiting, seen = [node], {node}
+    keys = {}
+    while waiting:
+        node = waiting.pop()
+        for attribute in graph.nodes[node].attributes:
+            keys[attribute.full_name] = attribute.checkpoint_key
+        children = {child.node_id for child in graph.nodes[node].children}
+        waiting += children - seen
+        seen |= children
     return {
-        attribute.full_name: attribute.checkpoint_key
-        for node in graph.nodes
-        for attribute in node.attributes
-        if attribute.checkpoint_key.startswith(f"{part}/")
-        and "/" in attribute.full_name
-        and not attribute.full_name.endswith("/counter")
+        name: key
+        for name, key in keys.items()
+        if "/" in name and not name.endswith("/counter")
     }
 
 

@@ -19,6 +19,7 @@ from conftest import CLASS_NAMES, lines, run_flags
 from PIL import Image
 
 import main
+from segnet.config.config_file import load_config
 from segnet.training import checkpoint
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,7 +41,7 @@ def test_training_writes_all_it_promises(trained):
     }
     latest = tf.train.latest_checkpoint(str(trained / "checkpoints"))
     assert latest.endswith("ckpt-10")
-    config = checkpoint.load_config(str(trained))
+    config = load_config(str(trained))
     assert config.class_names == CLASS_NAMES
     assert config.uses_encoder_batch_norm
     logged = [line for line in lines(trained) if "loss" in line]
@@ -149,7 +150,7 @@ def test_a_longer_run_goes_on(workdir):
     assert status == 0
     steps = [line["step"] for line in lines(workdir) if "loss" in line]
     assert steps == [2, 4, 5, 6, 8, 10, 12, 14, 15]
-    assert checkpoint.load_config(str(workdir)).epochs == 3
+    assert load_config(str(workdir)).epochs == 3
 
 
 def test_flags_that_contradict_the_workdir_are_named(workdir, capsys):

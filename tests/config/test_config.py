@@ -1,15 +1,16 @@
-"""Tests of segnet/config.py and segnet/config/schedule.py."""
-
 from __future__ import annotations
 
 import dataclasses
-import json
 
 import pytest
 
 from segnet import config as config_lib
-from segnet.config import Config, config_file
-from segnet.config.schedule import create_pass, create_schedule
+from segnet.config import Config
+from segnet.config.schedule import (
+    create_pass,
+    create_schedule,
+    eval_batch_size,
+)
 from segnet.errors import ConfigError
 
 
@@ -62,21 +63,9 @@ def test_defaults_are_valid():
     config_lib.validate(Config())
 
 
-def test_json_round_trip():
-    config = Config(epochs=3, class_names=("a", "b"), max_steps=7)
-    assert config_file.from_json(config_file.to_json(config), "x") == config
-
-
-@pytest.mark.parametrize("text", ["", "[]", '{"epoch": 3}', "{"])
-def test_damaged_json_is_one_clear_line(text):
-    with pytest.raises(ConfigError, match="some/config.json is not a config"):
-        config_file.from_json(text, "some/config.json")
-
-
 def test_every_field_has_help():
     for field in dataclasses.fields(Config):
         assert field.metadata["help"]
-    assert json.loads(config_file.to_json(Config()))["epochs"] == 125
 
 
 def test_encoder_batch_norm_is_on_unless_weights_are_given():
@@ -86,12 +75,23 @@ def test_encoder_batch_norm_is_on_unless_weights_are_given():
     assert not Config(batch_norm_in_encoder=False).uses_encoder_batch_norm
 
 
-def test_contradictions_leave_out_what_may_change():
-    saved = Config(epochs=5, learning_rate=0.1)
-    given = {"epochs": 9, "learning_rate": 0.2, "seed": 0}
-    assert config_file.contradictions(
-        saved, given, config_lib.CHANGEABLE_ON_RESUME
-    ) == {"learning_rate": 0.2}
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        # The batch of the stage with most pixels, whatever the input is.
+        ({}, 16),
+        ({"batch_size": 3}, 3),
+        ({"accumulate_steps": 4}, 16),
+        # Four windows have the pixels of one whole image.
+        ({"train_crop": "160x320", "batch_size": 6}, 1),
+        ({"train_crop": "160x320", "batch_size": 8}, 2),
+        ({"train_crop": "16x32", "batch_size": 8}, 1),
+        ({"resolution_schedule": "160x320x100:2"}, 25),
+        ({"eval_batch_size": 7, "train_crop": "160x320"}, 7),
+    ],
+)
+def test_evaluation_needs_no_more_memory_than_training(changes, expected):
+    assert eval_batch_size(Config(**changes)) == expected
 
 
 def test_schedule_counts_steps_by_hand():
@@ -156,10 +156,17 @@ def test_accumulated_batches_make_one_step():
 
 
 def test_a_pass_sees_whole_images_once():
-    config = Config(batch_size=4, accumulate_steps=3, train_crop="32x32")
+    config = Config(batch_size=4, accumulate_steps=3)
     stage = create_pass(config, 50, 2)
     assert (stage.height, stage.width, stage.window) == (320, 640, (1.0, 1.0))
     assert (stage.batch_size, stage.end_step) == (4, 6)
+    config = dataclasses.replace(config, train_crop="160x320")
+    stage = create_pass(config, 50, 2)
+    assert (stage.height, stage.width, stage.window) == (320, 640, (1.0, 1.0))
+    # Four windows have the pixels of one whole image.
+    assert (stage.batch_size, stage.end_step) == (1, 25)
+    # Few images, many workers: each still has one.
+    assert create_pass(Config(), 5, 3).end_step == 1
 
 
 def test_weight_decay_is_that_of_the_optimizer():

@@ -1,57 +1,49 @@
-"""Tests of segnet/evaluation/evaluate.py and segnet/evaluation/inference.py."""
-
 from __future__ import annotations
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 from sklearn.metrics import confusion_matrix
 
-from segnet.data import datasets, sources
-from segnet.evaluation import evaluate, inference, metrics
+from segnet.config import Config
+from segnet.data import sources
+from segnet.errors import DataError
+from segnet.evaluation import inference, metrics
+from segnet.evaluation.evaluate import Evaluation
 from segnet.records.splits import read_manifest
+from segnet.runtime import distributed
+
+NAMES = ("ground", "wall", "disc")
 
 
-def _alone(array, name):
-    return array
-
-
-def _dataset(data_dir, *, batch=2, rank=0, size=1):
-    manifest = read_manifest(str(data_dir), "val")
-    source = sources.RecordSource(manifest, str(data_dir), cache=False)
-    dataset = datasets.create_eval_dataset(
-        source,
-        height=32,
-        width=48,
-        batch_size=batch,
-        shard_index=rank,
-        shard_count=size,
-    )
-    return dataset, source
-
-
-def _eval_step(images):
+def _predictor(images):
     """Logits that follow the colours: good, not perfect."""
     pixels = tf.cast(images, tf.float32)
     return tf.stack([pixels[..., 1], pixels[..., 2], pixels[..., 0] * 0.9], -1)
 
 
-NAMES = ("ground", "wall", "disc")
+def _evaluation(data_dir, predictor=_predictor, *, batch=2, **kwargs):
+    config = Config(
+        data_dir=str(data_dir),
+        input_height=32,
+        input_width=48,
+        eval_batch_size=batch,
+    )
+    manifest = read_manifest(str(data_dir), "val")
+    return Evaluation(predictor, manifest, config, **kwargs)
 
 
 def test_equals_scikit_learn_over_all_pixels(data_dir):
-    dataset, _ = _dataset(data_dir)
-    scores = evaluate.evaluate(
-        _eval_step, dataset, NAMES, reduce_sum=_alone, with_boundary_f1=True
-    )
+    scores = _evaluation(data_dir)(with_boundary_f1=True)
+    manifest = read_manifest(str(data_dir), "val")
+    source = sources.RecordSource(manifest, str(data_dir), cache=False)
     truths, predictions = [], []
-    for element in dataset.unbatch().as_numpy_iterator():
-        if element["index"] < 0:
-            continue
-        height, width = element["size"]
-        truth = element["label"][:height, :width]
-        logits = _eval_step(element["image"][None])[0]
-        labels = inference.labels_at(logits, int(height), int(width))
+    for index in range(5):
+        image, truth = (part.numpy() for part in source(tf.constant(index)))
+        small = tf.image.resize(image, (32, 48))
+        logits = _predictor(tf.round(small)[None])[0]
+        labels = inference.labels_at(logits, *truth.shape)
         truths.append(truth[truth < 3])
         predictions.append(labels[truth < 3])
     matrix = confusion_matrix(
@@ -68,57 +60,143 @@ def test_equals_scikit_learn_over_all_pixels(data_dir):
     assert scores["per_class"]["wall"]["boundary_f1"] is not None
 
 
-@pytest.mark.parametrize("batch", [1, 3, 5])
-def test_the_batch_size_does_not_matter(data_dir, batch):
-    expected = evaluate.evaluate(
-        _eval_step, _dataset(data_dir)[0], NAMES, reduce_sum=_alone
-    )
-    got = evaluate.evaluate(
-        _eval_step, _dataset(data_dir, batch=batch)[0], NAMES,
-        reduce_sum=_alone,
-    )  # fmt: skip
+@pytest.mark.parametrize("pad", [False, True])
+@pytest.mark.parametrize("batch", [1, 3, 4, 5, 6])
+def test_the_batch_size_does_not_matter(data_dir, batch, pad):
+    seen = []
+
+    def predictor(images):
+        seen.append(images.shape[0])
+        return _predictor(images)
+
+    expected = _evaluation(data_dir)()
+    got = _evaluation(data_dir, predictor, batch=batch, pad=pad)()
     assert got == expected
+    # Never more than the split has, and all alike where they are filled up.
+    size = min(batch, 5)
+    last = size if pad else (5 % size or size)
+    assert seen == [size] * (-(-5 // size) - 1) + [last]
 
 
-def test_workers_together_score_what_one_does(data_dir):
-    """The sums of three workers, added here, give the result of one."""
-    sums: dict[str, np.ndarray] = {}
+def test_an_evaluation_scores_the_network_as_it_is_then(data_dir):
+    """Also when it has become another one since."""
+    factor = tf.Variable(1.0)
+    evaluation = _evaluation(
+        data_dir, lambda images: _predictor(images) * factor
+    )
+    before = evaluation()
+    factor.assign(-1.0)
+    assert evaluation()["mean_iou"] < before["mean_iou"]
+    factor.assign(1.0)
+    assert evaluation() == before
 
-    def collect(array, name):
-        sums[name] = sums.get(name, 0) + array
-        return sums[name]
 
+class _Workers:
+    """Stands for Horovod: this process plays one worker after the other."""
+
+    def __init__(self, monkeypatch):
+        self._patch = monkeypatch
+        self._sums = {}
+
+    def play(self, rank, size):
+        self._patch.setattr(distributed, "rank", lambda: rank)
+        self._patch.setattr(distributed, "size", lambda: size)
+        self._patch.setattr(distributed, "allreduce_array", self._collect)
+        if rank == 0:
+            self._sums.clear()
+
+    def _collect(self, array, name):
+        self._sums[name] = self._sums.get(name, 0) + array
+        return self._sums[name]
+
+
+def test_workers_together_score_what_one_does(data_dir, monkeypatch):
+    alone = _evaluation(data_dir)(with_boundary_f1=True)
+    workers = _Workers(monkeypatch)
+    seconds = []
     for rank in range(3):
-        dataset, _ = _dataset(data_dir, rank=rank, size=3)
-        together = evaluate.evaluate(
-            _eval_step, dataset, NAMES, reduce_sum=collect,
-            with_boundary_f1=True,
-        )  # fmt: skip
-    alone = evaluate.evaluate(
-        _eval_step, _dataset(data_dir)[0], NAMES, reduce_sum=_alone,
-        with_boundary_f1=True,
-    )  # fmt: skip
+        workers.play(rank, 3)
+        together = _evaluation(data_dir)(with_boundary_f1=True)
+        seconds.append(together["boundary_f1_seconds"])
+    # Of all workers, as the images are.
+    assert seconds == sorted(seconds) and seconds[0] < seconds[2]
     for scores in (together, alone):
         del scores["boundary_f1_seconds"]
     assert together.pop("boundary_f1") == pytest.approx(
         alone.pop("boundary_f1")
     )
-    assert together["per_class"]["disc"] == pytest.approx(
-        alone["per_class"]["disc"]
-    )
-    assert together["mean_iou"] == alone["mean_iou"]
+    for name in NAMES:
+        assert together["per_class"].pop(name) == pytest.approx(
+            alone["per_class"].pop(name)
+        )
+    assert together == alone
 
 
-def test_progress_counts_images(data_dir):
-    seen = []
-    evaluate.evaluate(
-        _eval_step,
-        _dataset(data_dir, batch=3)[0],
-        NAMES,
-        reduce_sum=_alone,
-        advance=seen.append,
+def test_every_image_is_scored_once_when_the_workers_have_changed(
+    data_dir, monkeypatch
+):
+    """The object outlives the workers of an elastic run."""
+    workers = _Workers(monkeypatch)
+    workers.play(1, 2)
+    evaluation = _evaluation(data_dir)
+    workers.play(0, 1)
+    assert evaluation()["images"] == 5
+
+
+@pytest.mark.parametrize(("rank", "size", "share"), [(0, 1, 5), (0, 2, 3)])
+def test_progress_counts_the_images_of_this_worker(
+    data_dir, monkeypatch, capsys, rank, size, share
+):
+    _Workers(monkeypatch).play(rank, size)
+    _evaluation(data_dir)(show_progress=True)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1] == f"{share} of {share} images"
+    _Workers(monkeypatch).play(1, 2)
+    _evaluation(data_dir)(show_progress=True)
+    assert capsys.readouterr().out == ""
+
+
+def test_an_error_of_the_network_is_not_taken_for_damaged_records(
+    data_dir, monkeypatch
+):
+    monkeypatch.setattr(
+        "segnet.records.verify.verify_split",
+        lambda *arguments: pytest.fail("the split was read to explain it"),
     )
-    assert seen == [3, 2]
+
+    def fail(images):
+        raise tf.errors.InvalidArgumentError(None, None, "shapes differ")
+
+    with pytest.raises(tf.errors.InvalidArgumentError, match="shapes differ"):
+        _evaluation(data_dir, fail)()
+
+
+def test_a_damaged_record_is_named(data_dir, tmp_path):
+    for file in data_dir.iterdir():
+        content = bytearray(file.read_bytes())
+        if file.name == "val-00001-of-00002.tfrecord":
+            content[len(content) // 2] ^= 0xFF
+        (tmp_path / file.name).write_bytes(content)
+    with pytest.raises(DataError, match=r"val-00001-of-00002\.tfrecord"):
+        _evaluation(tmp_path)()
+
+
+def test_labels_are_not_padded_to_the_largest_of_the_split(
+    tmp_path, data_dir, monkeypatch
+):
+    """A label waits at its own size, however large another one is."""
+    waiting = []
+    score = metrics.confusion_matrix
+
+    def note(truth, labels, number):
+        waiting.append(truth.shape)
+        return score(truth, labels, number)
+
+    monkeypatch.setattr(metrics, "confusion_matrix", note)
+    _evaluation(data_dir, batch=5)()
+    manifest = read_manifest(str(data_dir), "val")
+    sizes = [size[:2] for size in manifest.sizes for _ in range(size[2])]
+    assert sorted(waiting) == sorted(map(tuple, sizes))
 
 
 def test_labels_at_enlarges_the_logits_not_the_labels():
@@ -138,11 +216,30 @@ def test_labels_at_takes_the_first_of_the_largest_logits(num_classes):
     np.testing.assert_array_equal(labels, logits.argmax(-1))
 
 
+@pytest.mark.parametrize("size", [(3, 4), (5, 9), (16, 24), (61, 97)])
+@pytest.mark.parametrize("rows", [1, 4, 7])
+def test_bands_of_rows_give_the_same_labels(size, rows, monkeypatch):
+    rng = np.random.default_rng(1)
+    logits = tf.constant(rng.normal(size=(9, 14, 5)), tf.float32)
+    whole = inference.labels_at(logits, *size)
+    monkeypatch.setattr(inference, "_BAND_VALUES", rows * size[1] * 5)
+    np.testing.assert_array_equal(inference.labels_at(logits, *size), whole)
+    # Pillow interpolates the same way where it enlarges.
+    if min(size[0] / 9, size[1] / 14) >= 1:
+        planes = [
+            np.asarray(
+                Image.fromarray(plane).resize(
+                    size[::-1], Image.Resampling.BILINEAR
+                )
+            )
+            for plane in np.moveaxis(logits.numpy(), -1, 0)
+        ]
+        agree = np.argmax(planes, 0) == whole
+        assert agree.mean() > 0.999
+
+
 def test_the_table_names_every_class(data_dir):
-    scores = evaluate.evaluate(
-        _eval_step, _dataset(data_dir)[0], NAMES, reduce_sum=_alone
-    )
-    table = metrics.format_table(scores)
+    table = metrics.format_table(_evaluation(data_dir)())
     for name in NAMES:
         assert name in table
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from segnet.constants import ARCHITECTURES
 from segnet import models
+from segnet.constants import ARCHITECTURES
 from segnet.errors import ConfigError
 from segnet.models import layers
 
@@ -131,16 +131,27 @@ def test_the_encoder_has_no_batch_norm_unless_asked():
 )
 def test_dropout_follows_the_deep_layers(architecture, names, images):
     model = models.create_model(
-        architecture, 3, width_multiplier=_TINY, dropout=0.5
+        architecture,
+        3,
+        width_multiplier=_TINY,
+        dropout=0.5,
+        dropout_position=tf.Variable(0),
     )
     drops = [
         layer
         for layer in model.layers
-        if isinstance(layer, layers.CountedDropout)
+        if isinstance(layer, layers.PositionedDropout)
     ]
     assert [layer.name for layer in drops] == names.split()
     assert {layer.rate for layer in drops} == {0.5}
     np.testing.assert_array_equal(model(images), model(images))
+    plain = models.create_model(architecture, 3, width_multiplier=_TINY)
+    assert [w.name for w in model.weights] == [w.name for w in plain.weights]
+
+
+def test_dropout_without_a_position_is_refused():
+    with pytest.raises(ValueError, match="dropout_position"):
+        models.create_model("segnet", 3, width_multiplier=_TINY, dropout=0.5)
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -230,11 +241,16 @@ def test_the_step_has_no_operation_that_a_gaudi_lacks(architecture):
     }
 
 
-@pytest.mark.parametrize(
-    ("architecture", "multiple"), [("vgg_segnet", 16), ("segnet", 32)]
-)
-def test_size_multiple(architecture, multiple):
-    assert models.size_multiple(architecture) == multiple
+@pytest.mark.parametrize(("architecture", "multiple"), ARCHITECTURES.items())
+def test_no_smaller_multiple_would_do(architecture, multiple):
+    poolings = [
+        layer
+        for layer in models.create_model(
+            architecture, 3, width_multiplier=_TINY
+        ).layers
+        if layer.name.endswith("_pool")
+    ]
+    assert 2 ** len(poolings) == multiple
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from segnet.config import Config
 from segnet.models.sync_batch_norm import SyncBatchNormalization
-from segnet.training import build
 
 SHAPE = (4, 3, 5, 2)
 
@@ -118,17 +116,3 @@ def test_16_bit_inputs_are_summed_in_float32(policy):
     np.testing.assert_allclose(
         tf.reduce_mean(tf.cast(outputs, tf.float32), [0, 1, 2]), 0, atol=0.02
     )
-
-
-def test_one_worker_has_it_too():
-    """So workers that join an elastic run that began alone have the same."""
-    model = build.build_model(
-        Config(sync_batch_norm=True, width_multiplier=0.1), 3
-    )
-    layers = [
-        layer
-        for layer in model.layers
-        if isinstance(layer, tf.keras.layers.BatchNormalization)
-    ]
-    assert len(layers) == 14
-    assert all(isinstance(layer, SyncBatchNormalization) for layer in layers)

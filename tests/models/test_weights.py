@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from segnet.constants import ARCHITECTURES
 from segnet import models
+from segnet.constants import ARCHITECTURES
 from segnet.errors import ConfigError, DataError
 
 _TINY = 1 / 32

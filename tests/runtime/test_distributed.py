@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from segnet.errors import ConfigError
 from segnet.constants import COMPRESSIONS
+from segnet.errors import ConfigError
 from segnet.runtime import distributed
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from segnet.training.adam import FusedAdam
+from segnet.training.optim import FusedAdam
 
 _SETTINGS = {"learning_rate": 0.01, "jit_compile": False}
 

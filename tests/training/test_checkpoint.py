@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from segnet.config import Config
 from segnet.errors import ConfigError, DataError, RunError
 from segnet.training import checkpoint
 from segnet.training.weight_averages import WeightAverages
@@ -191,11 +190,64 @@ def test_a_workdir_without_checkpoint_says_what_to_do(tmp_path):
         checkpoint.saved_checkpoint(str(tmp_path), str(tmp_path / "ckpt-9"))
 
 
-def test_config_round_trip(tmp_path):
-    assert checkpoint.load_config(str(tmp_path / "run")) is None
-    config = Config(epochs=2, class_names=("a", "b"))
-    checkpoint.save_config(str(tmp_path / "run"), config)
-    assert checkpoint.load_config(str(tmp_path / "run")) == config
-    (tmp_path / "run" / "config.json").write_text("{]")
-    with pytest.raises(ConfigError, match=r"config\.json is not a config"):
-        checkpoint.load_config(str(tmp_path / "run"))
+def _counted_dropout(model):
+    """The network with a layer as dropout once was: a counter for a weight."""
+
+    class Counted(tf.keras.layers.Layer):
+        def build(self, input_shape):
+            self.counter = self.add_weight(
+                "counter", [], tf.int32, "zeros", trainable=False
+            )
+
+        def call(self, inputs):
+            return inputs
+
+    return tf.keras.Sequential(
+        [Counted(input_shape=(2,), name="drop"), *model.layers]
+    )
+
+
+@pytest.mark.parametrize("ema_decay", [0.0, 0.5])
+def test_a_run_whose_dropout_had_a_counter_is_resumed(tmp_path, ema_decay):
+    old = _Run(tmp_path, ema_decay=ema_decay)
+    old.model = _counted_dropout(old.model)
+    old.checkpoints = checkpoint.Checkpoints(
+        str(tmp_path), old.model, old.optimizer, old.state, 2,
+        old.averages if ema_decay else None,
+    )  # fmt: skip
+    old.step()
+    old.averages.update()
+    old.checkpoints.save()
+    new = _Run(tmp_path, ema_decay=ema_decay)
+    assert new.restore().endswith("ckpt-1")
+    assert new.warnings == []
+    for ours, theirs in zip(
+        [*new.model.variables, *new.optimizer.variables],
+        [*old.model.trainable_variables, *old.optimizer.variables],
+        strict=True,
+    ):
+        np.testing.assert_array_equal(ours, theirs)
+    model = _Run(tmp_path / "y").model
+    checkpoint.restore_weights(
+        model, checkpoint.saved_checkpoint(str(tmp_path), "latest")
+    )
+    expected = old.averages.values if ema_decay else old.model.weights[1:]
+    for ours, theirs in zip(model.weights, expected, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_nothing_is_loaded_unless_all_fits(tmp_path):
+    run = _Run(tmp_path)
+    run.checkpoints.save()
+    path = checkpoint.saved_checkpoint(str(tmp_path), "latest")
+    model = tf.keras.Sequential(
+        [
+            tf.keras.layers.Dense(1, input_shape=(2,), name="dense"),
+            tf.keras.layers.Dense(1, name="more"),
+        ]
+    )
+    before = model.get_weights()
+    with pytest.raises(DataError, match="the checkpoint has no more/"):
+        checkpoint.restore_weights(model, path)
+    for ours, theirs in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(ours, theirs)

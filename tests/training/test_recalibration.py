@@ -17,7 +17,7 @@ def model():
             layers.VggNormalization(input_shape=(4, 6, 3)),
             tf.keras.layers.Conv2D(2, 3, padding="same", name="conv"),
             tf.keras.layers.BatchNormalization(name="first"),
-            layers.CountedDropout(0.5, name="drop"),
+            layers.PositionedDropout(0.5, tf.Variable(0), name="drop"),
             tf.keras.layers.Conv2D(3, 1, name="conv2"),
             tf.keras.layers.BatchNormalization(name="second"),
         ]

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+
+from segnet.config import Config, config_file
+from segnet.config.validate import (
+    CHANGEABLE_AFTER_TRAINING,
+    CHANGEABLE_ON_RESUME,
+)
+from segnet.errors import ConfigError
+
+
+def test_round_trip(tmp_path):
+    workdir = str(tmp_path / "run")
+    assert config_file.load_config(workdir) is None
+    assert not config_file.has_config(workdir)
+    config = Config(epochs=2, class_names=("a", "b"), max_steps=7)
+    config_file.save_config(workdir, config)
+    assert config_file.has_config(workdir)
+    assert config_file.load_config(workdir) == config
+    (tmp_path / "run" / "config.json").write_text("{]")
+    with pytest.raises(ConfigError, match=r"config\.json is not a config"):
+        config_file.load_config(workdir)
+
+
+def test_a_config_of_today_without_newer_fields_is_read():
+    values = dataclasses.asdict(Config(epochs=3))
+    del values["eval_batch_size"]
+    config = config_file.from_json(json.dumps(values), "x")
+    assert config == Config(epochs=3)
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"epoch": 3}', "{"])
+def test_damaged_json_is_one_clear_line(text):
+    with pytest.raises(ConfigError, match=r"some/config\.json is not a config"):
+        config_file.from_json(text, "some/config.json")
+
+
+def _merge(saved, changeable=CHANGEABLE_ON_RESUME, **given):
+    return config_file.merge(saved, given, workdir="now", changeable=changeable)
+
+
+def test_what_may_change_is_taken_and_the_rest_is_refused():
+    saved = Config(epochs=5, learning_rate=0.1, workdir="before")
+    merged = _merge(saved, epochs=9, seed=0)
+    assert merged == dataclasses.replace(saved, epochs=9, workdir="now")
+    with pytest.raises(
+        ConfigError, match=r"--learning_rate=0\.2 \(it has 0\.1"
+    ):
+        _merge(saved, epochs=9, learning_rate=0.2)
+    assert (
+        _merge(saved, CHANGEABLE_AFTER_TRAINING, batch_size=1).batch_size == 1
+    )
+    with pytest.raises(ConfigError, match="--batch_size=1"):
+        _merge(saved, batch_size=1)
+
+
+@pytest.mark.parametrize(
+    ("saved", "given"),
+    [
+        # Each is refused on top of the defaults.
+        (
+            {"input_height": 512, "input_width": 1024, "train_crop": "480x960"},
+            {"train_crop": "480x960"},
+        ),
+        (
+            {"epochs": 200, "resolution_schedule": "96x128:150"},
+            {"resolution_schedule": "96x128:150"},
+        ),
+        ({"evaluate_every_epochs": 2}, {"early_stopping_epochs": 4}),
+    ],
+)
+def test_flags_are_checked_together_with_those_of_the_run(saved, given):
+    merged = _merge(Config(**saved), **given)
+    assert merged == dataclasses.replace(
+        Config(**saved), **given, workdir="now"
+    )
+
+
+def test_a_result_that_cannot_run_is_refused():
+    saved = Config(epochs=20, resolution_schedule="96x128:15")
+    with pytest.raises(ConfigError, match=r"leaves no epoch of --epochs=10"):
+        _merge(saved, epochs=10)

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import pytest
+
+from segnet.progress import Progress, say
+
+
+def _progress(total=5, **kwargs):
+    return Progress(total, unit="step", label="train", **kwargs)
+
+
+def test_log_lines_are_plain_without_a_terminal(capsys):
+    with _progress(done=1, lines=False) as progress:
+        progress.advance()
+        progress.log("step 2/5 loss 0.5", "loss 0.5")
+    assert capsys.readouterr().out == "step 2/5 loss 0.5\n"
+
+
+@pytest.mark.parametrize(
+    ("total", "done", "shown"),
+    [
+        (25, 0, [3, 5, 8, 10, 13, 15, 18, 20, 23, 25]),
+        (3, 1, [2, 3]),
+        (0, 0, []),
+    ],
+)
+def test_a_line_at_each_tenth_without_a_terminal(total, done, shown, capsys):
+    with _progress(total, done=done) as progress:
+        for _ in range(total - done):
+            progress.advance()
+    assert capsys.readouterr().out.splitlines() == [
+        f"{count} of {total} steps" for count in shown
+    ]
+
+
+def test_many_units_at_once_are_one_line(capsys):
+    with _progress(100) as progress:
+        progress.advance(55)
+        progress.advance(45)
+    assert capsys.readouterr().out == "55 of 100 steps\n100 of 100 steps\n"
+
+
+def test_a_bar_on_a_terminal(capsys, monkeypatch):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    with _progress(done=1) as progress:
+        progress.advance(2)
+        progress.log("step 3/5 loss 0.5", "loss 0.5, 2 images/s")
+        say("above it")
+    captured = capsys.readouterr()
+    assert captured.out == "above it\n"
+    assert "3/5" in captured.err and "loss 0.5" in captured.err
+
+
+def test_a_disabled_progress_is_silent(capsys):
+    with _progress(enabled=False) as progress:
+        progress.advance(5)
+        progress.log("line", "postfix")
+    captured = capsys.readouterr()
+    assert captured.out + captured.err == ""
