@@ -21,9 +21,11 @@ setup:  ## create .venv and install what is pinned
 setup-horovod:  ## and build Horovod with Gloo (needs g++)
 	@tools/setup_env.sh horovod
 
-lint: setup  ## check style and formatting
+lint: setup  ## check style, formatting, the plan of imports, types
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
+	$(VENV)/bin/lint-imports
+	$(PY) -m mypy
 
 format: setup  ## repair style and formatting where that can be automatic
 	$(PY) -m ruff check --fix .

@@ -9,7 +9,7 @@ import bisect
 import dataclasses
 from typing import NoReturn
 
-from segnet.config import Config
+from segnet.config.config import Config
 from segnet.config.values import parse_resolutions, parse_size
 from segnet.errors import ConfigError
 

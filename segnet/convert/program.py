@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import pathlib
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 
 from segnet import signals
 from segnet.convert import conversion, flags, pairs, split_writer, workers
 from segnet.convert.flags import Settings
 from segnet.errors import DataError, UserError
+from segnet.progress import Progress
 from segnet.records import splits
 from segnet.records.manifest import Manifest, Statistics
 
@@ -176,8 +176,12 @@ def _process(
     paths = [
         writer.part_path(index) if writer else "" for index in range(len(parts))
     ]
-    with _progress(len(folders.pairs)) as advance:
-        return workers.convert_parts(parts, paths, rules, num_workers, advance)
+    with Progress(
+        len(folders.pairs), unit="image", label="convert"
+    ) as progress:
+        return workers.convert_parts(
+            parts, paths, rules, num_workers, progress.advance
+        )
 
 
 def _problems(
@@ -220,28 +224,6 @@ def _entry(problem: pairs.Problem) -> dict[str, str]:
     name = "/".join(pathlib.Path(problem.file).parts[-2:])
     reason = problem.message.removeprefix(f"{problem.file}: ")
     return {"file": name, "reason": reason}
-
-
-@contextlib.contextmanager
-def _progress(total: int) -> Iterator[Callable[[int], None]]:
-    """A bar on a terminal, a line at each tenth elsewhere."""
-    if sys.stderr.isatty():
-        import tqdm
-
-        # Its thread would keep the worker processes from being forked.
-        tqdm.tqdm.monitor_interval = 0
-        with tqdm.tqdm(total=total, unit="image", leave=False) as bar:
-            yield bar.update
-        return
-    done = 0
-
-    def advance(count: int) -> None:
-        nonlocal done
-        before, done = done, done + count
-        if done * 10 // total > before * 10 // total:
-            print(f"{done} of {total} images", flush=True)
-
-    yield advance
 
 
 def _summarise(settings: Settings, manifest: Manifest, seconds: float) -> None:

@@ -27,10 +27,12 @@ def root(tmp_path):
 
 def test_a_progress_bar_does_not_keep_workers_from_being_forked():
     code = (
-        "import sys; from segnet.convert import program, workers; "
+        "import sys; from segnet.progress import Progress; "
+        "from segnet.convert import workers; "
         "sys.stderr.isatty = lambda: True\n"
-        "with program._progress(3) as advance:\n"
-        "    advance(1); print(workers._start_context().get_start_method())"
+        "with Progress(3, unit='image', label='convert') as progress:\n"
+        "    progress.advance()\n"
+        "print(workers._start_context().get_start_method())"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
