@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import typing
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from absl import flags
@@ -86,7 +86,7 @@ def define_flags(values: flags.FlagValues) -> None:
             _define_field(values, field)
 
 
-_DEFINE = {
+_DEFINE: dict[type, Callable[..., Any]] = {
     int: flags.DEFINE_integer,
     float: flags.DEFINE_float,
     bool: flags.DEFINE_boolean,
@@ -149,7 +149,7 @@ def parse_command(argv: Sequence[str]) -> Command | str:
     if {"--help", "-help", "-h", "--helpfull"} & set(argv[1:]):
         return values.get_help()
     present = parse_flags(values, argv)
-    fields = {
+    fields: dict[str, Any] = {
         field.name: values[field.name].value
         for field in dataclasses.fields(Config)
         if field.metadata.get("flag", True)

@@ -60,14 +60,14 @@ class Stage:
 class Schedule:
     """The stages of a run and its length in steps.
 
-    A place in the schedule is a number of steps from its beginning. It is the
-    number of steps done, except where the number of workers has changed and
-    with it the steps of an epoch; `offset` is the difference.
+    A position in the schedule is a number of steps from its beginning. It is
+    the number of steps done, except where the number of workers has changed
+    and with it the steps of an epoch; `offset` is the difference.
 
     Attributes:
       stages: In order, without gaps.
       max_steps: Steps after which the run ends in any case; None: no limit.
-      offset: Steps done minus place.
+      offset: Steps done minus position.
     """
 
     stages: tuple[Stage, ...]
@@ -76,7 +76,7 @@ class Schedule:
 
     @property
     def num_steps(self) -> int:
-        """Places in the schedule."""
+        """Positions in the schedule."""
         limit = self.stages[-1].end_step
         if self.max_steps is None:
             return limit
@@ -87,20 +87,22 @@ class Schedule:
         """Steps done when the run ends."""
         return self.num_steps + self.offset
 
-    def stage_at(self, place: int) -> Stage:
-        """The stage that the step at a place belongs to."""
+    def stage_at(self, position: int) -> Stage:
+        """The stage that the step at a position belongs to."""
         starts = [stage.first_step for stage in self.stages]
-        return self.stages[max(0, bisect.bisect_right(starts, place) - 1)]
+        return self.stages[max(0, bisect.bisect_right(starts, position) - 1)]
 
     def epoch(self, step: int) -> tuple[int, int]:
         """(epochs done, steps into the next) after `step` steps."""
-        place = step - self.offset
-        stage = self.stage_at(place)
-        epochs, steps = divmod(place - stage.first_step, stage.steps_per_epoch)
+        position = step - self.offset
+        stage = self.stage_at(position)
+        epochs, steps = divmod(
+            position - stage.first_step, stage.steps_per_epoch
+        )
         return stage.first_epoch + epochs, steps
 
     def steps_of_epochs(self, epochs: float) -> int:
-        """Places in so many epochs, a fraction rounded to whole steps."""
+        """Positions in so many epochs, a fraction rounded to whole steps."""
         for stage in self.stages:
             if epochs <= stage.first_epoch + stage.num_epochs:
                 into = (epochs - stage.first_epoch) * stage.steps_per_epoch

@@ -1,7 +1,7 @@
 """Datasets: shards in, batches of uint8 images and int32 labels out.
 
-The trainer's order is computed, not stored: the record at any place of any
-epoch is a function of (seed, epoch, place), so a run can start anywhere and
+The trainer's order is computed, not stored: the record at any position of any
+epoch is a function of (seed, epoch, position), so a run can start anywhere and
 workers need not talk to each other to take disjoint records.
 """
 
@@ -31,21 +31,21 @@ _IMAGES_AHEAD = 16
 
 
 def record_at(
-    place: tf.Tensor, epoch: tf.Tensor, seed: int, num_records: int
+    position: tf.Tensor, epoch: tf.Tensor, seed: int, num_records: int
 ) -> tf.Tensor:
-    """The record that stands at a place of an epoch's order.
+    """The record that stands at a position of an epoch's order.
 
     Args:
-      place: int64 scalar, 0 to num_records - 1.
+      position: int64 scalar, 0 to num_records - 1.
       epoch: int64 scalar.
       seed: Seed of the run.
       num_records: Records of the split.
 
     Returns:
-      int64 scalar; over all places, a permutation of the records.
+      int64 scalar; over all positions, a permutation of the records.
     """
     return tf.random.experimental.index_shuffle(
-        place,
+        position,
         seed=tf.stack([tf.constant(seed, tf.int64), epoch]),
         max_index=tf.constant(num_records - 1, tf.int64),
     )
@@ -66,7 +66,7 @@ def create_train_dataset(
 
     Args:
       source: Records of the training split.
-      stage: Input size, batch size and place in the run.
+      stage: Input size, batch size and position in the run.
       start_step: Place in the run's schedule of the first batch.
       end_step: Place at which to end.
       augment: Policy of `segnet.data.augment`.
@@ -92,9 +92,9 @@ def create_train_dataset(
     def sample(number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         step = start_step - stage.first_step + number // batch
         epoch = stage.first_epoch + step // stage.steps_per_epoch
-        place = (step % stage.steps_per_epoch) * batch * shard_count
-        place += shard_index * batch + number % batch
-        index = record_at(place, epoch, seed, source.num_records)
+        position = (step % stage.steps_per_epoch) * batch * shard_count
+        position += shard_index * batch + number % batch
+        index = record_at(position, epoch, seed, source.num_records)
         image, label = source(index)
         return augment_lib.augment(
             image,

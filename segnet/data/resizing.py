@@ -57,8 +57,8 @@ def resize_label(label: tf.Tensor, height: int, width: int) -> tf.Tensor:
 def _nearest(old: tf.Tensor, new: int) -> tf.Tensor:
     """The old pixel under the centre of each of the new ones, on one axis."""
     scale = tf.cast(old, tf.float32) / float(new)
-    places = tf.cast((tf.range(new, dtype=tf.float32) + 0.5) * scale, tf.int32)
-    return tf.minimum(places, old - 1)
+    nearest = tf.cast((tf.range(new, dtype=tf.float32) + 0.5) * scale, tf.int32)
+    return tf.minimum(nearest, old - 1)
 
 
 def to_uint8(image: tf.Tensor) -> tf.Tensor:

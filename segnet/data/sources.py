@@ -53,7 +53,8 @@ class RecordSource:
         self.data_dir = data_dir
         self._smallest = smallest
         self.num_records = manifest.num_records
-        shard_of, offsets = [], []
+        shard_of: list[int] = []
+        offsets: list[int] = []
         for number, shard in enumerate(manifest.shards):
             shard_of += [number] * shard.records
             offsets += shard.offsets
@@ -78,7 +79,7 @@ class RecordSource:
           that size, and label uint8 `[height, width]`.
         """
         if self._cached is not None:
-            return self._from_memory(index)
+            return self._from_memory(index, self._cached)
         path = self._paths[self._shard_of[index]]
         serialized = read_record(path, self._offsets[index])
         return decode_record(serialized, self._smallest)
@@ -111,9 +112,11 @@ class RecordSource:
                 tf.constant(sizes),
             )  # fmt: skip
 
-    def _from_memory(self, index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Cuts one record out of the buffer."""
-        buffer, starts, sizes = self._cached
+    def _from_memory(
+        self, index: tf.Tensor, cached: tuple[tf.Tensor, tf.Tensor, tf.Tensor]
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Cuts one record out of what `_decode_all` gave."""
+        buffer, starts, sizes = cached
         height, width, label_height, label_width = tf.unstack(sizes[index])
         middle = starts[index] + 3 * tf.cast(height * width, tf.int64)
         image = tf.reshape(buffer[starts[index] : middle], [height, width, 3])

@@ -169,7 +169,7 @@ def load_annotation(
     In mode "blue" the label is the blue channel of an 8-bit RGB, RGBA or grey
     file (of a grey one: its value), which is what
     `cv2.imread(path, 1)[:, :, 0]` gives. A palette file is refused, since its
-    colours are seldom what is meant. In mode "index" the label is the
+    colours are rarely what is meant. In mode "index" the label is the
     palette index; 8-bit grey files, which hold the class itself, are read as
     well (data sets mix the two), colour files are refused.
 

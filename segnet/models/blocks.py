@@ -70,11 +70,11 @@ class Builder:
         Returns:
           `[batch, height, width, filters]`, or of twice the size.
         """
-        batch_norm = batch_norm and self.batch_norm is not None
+        create_batch_norm = self.batch_norm if batch_norm else None
         # The convolution keeps its bias under batch norm, where it has no
         # effect, because the weight files have it.
         settings = {
-            "activation": "relu" if relu and not batch_norm else None,
+            "activation": "relu" if relu and not create_batch_norm else None,
             "kernel_initializer": "he_normal",
             "name": name,
         }
@@ -85,8 +85,8 @@ class Builder:
         else:
             convolution = CpuConv2D(self.channels(filters), **settings)
         values = convolution(inputs)
-        if batch_norm:
-            values = self.batch_norm(
+        if create_batch_norm:
+            values = create_batch_norm(
                 momentum=self.batch_norm_momentum, name=f"{name}_bn"
             )(values)
             if relu:

@@ -18,7 +18,7 @@ def build(images: tf.Tensor, num_classes: int, builder: Builder) -> tf.Tensor:
     """Applies the network.
 
     Each convolution but the last has batch norm and ReLU. The decoder mirrors
-    the encoder; it unpools with the places of the encoder's maxima.
+    the encoder; it unpools with the positions of the encoder's maxima.
 
     Args:
       images: uint8 RGB `[batch, height, width, 3]`, height and width
@@ -42,9 +42,9 @@ def build(images: tf.Tensor, num_classes: int, builder: Builder) -> tf.Tensor:
         values = layers.MaskUnpooling(name=f"decoder{block}_unpool")(
             (values, masks.pop())
         )
-        filters = _decoder_filters(block)
-        names = [f"decoder{block}_conv{i + 1}" for i in range(len(filters))]
-        values = _convolve_all(builder, values, filters, names)
+        widths = _decoder_filters(block)
+        names = [f"decoder{block}_conv{i + 1}" for i in range(len(widths))]
+        values = _convolve_all(builder, values, widths, names)
         if block >= _FIRST_DEEP_BLOCK:
             values = builder.drop(values, f"decoder{block}_dropout")
     return builder.classify(values, num_classes)

@@ -160,7 +160,7 @@ def _only_repeats(arrays: list[np.ndarray]) -> bool:
     if kernel.shape[2] != kernel.shape[3]:
         return False
     identity = np.eye(kernel.shape[2], dtype=kernel.dtype)
-    return np.all(kernel == identity) and not any(map(np.any, arrays[1:]))
+    return bool(np.all(kernel == identity)) and not any(map(np.any, arrays[1:]))
 
 
 def _check_shapes(

@@ -137,20 +137,20 @@ def _read_all(manifest: Manifest, paths: list[str]) -> Statistics:
         flat = tf.cast(tf.reshape(label, [-1]), tf.int32)
         return tf.shape(label), tf.math.bincount(flat, minlength=256)
 
-    places = [
+    found = [
         (path, index, offset)
         for path, shard in zip(paths, manifest.shards, strict=True)
         for index, offset in enumerate(shard.offsets)
     ]
     dataset = tf.data.Dataset.from_tensor_slices(
         (
-            [path for path, _, _ in places],
-            np.array([offset for _, _, offset in places], np.int64),
+            [path for path, _, _ in found],
+            np.array([offset for _, _, offset in found], np.int64),
         )
     ).map(measure, num_parallel_calls=num_parallel_calls(), deterministic=True)
     statistics = Statistics(manifest.num_classes)
     results = iter(dataset.with_options(pipeline_options()))
-    for path, index, offset in places:
+    for path, index, offset in found:
         where = f"{path}: record {index} at byte {offset}"
         try:
             size, histogram = next(results)

@@ -196,8 +196,10 @@ def _jaccard_growth(
     growth = tf.math.divide_no_nan(growth, union)
     num_pixels = tf.size(valid)
     rows = tf.range(tf.shape(errors)[0])[:, None] * num_pixels
-    places = tf.reshape(order + rows, [-1, 1])
-    growth = tf.scatter_nd(places, tf.reshape(growth, [-1]), [tf.size(errors)])
+    positions = tf.reshape(order + rows, [-1, 1])
+    growth = tf.scatter_nd(
+        positions, tf.reshape(growth, [-1]), [tf.size(errors)]
+    )
     return tf.reshape(growth, tf.shape(errors))
 
 

@@ -138,7 +138,7 @@ class Reporter:
     def report(
         self, step: int, scores: dict[str, Any], *, best: bool, seconds: float
     ) -> None:
-        """Writes one evaluation to all places.
+        """Writes one evaluation to metrics.jsonl and TensorBoard and shows it.
 
         Args:
           step: Steps done.

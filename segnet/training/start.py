@@ -7,7 +7,7 @@ In this order:
 3. `resolve`: what the config leaves open, from the data and `--init_from`.
 4. `create_run` (`training.run`): all objects, the network with random weights.
 5. `initialise`, on rank 0, by the first of these that applies: the newest
-   checkpoint of the workdir (weights, optimizer, place); `--init_from`: all
+   checkpoint of the workdir (weights, optimizer, position); `--init_from`: all
    weights of a workdir, checkpoint or Keras file; `--encoder_weights`: the
    encoder from VGG16, the rest at random; random weights.
 6. All workers get rank 0's variables, and `training.trainer` goes on from
