@@ -4,8 +4,8 @@ The score that the SegNet paper (arXiv:1511.00561) calls BF. For each class,
 precision is the share of the predicted boundary pixels that lie within a
 tolerance of the true boundary of the class, recall the share of the true ones
 within the tolerance of the predicted boundary, F1 their harmonic mean. An
-image's score is the mean over the classes present in its truth, that of a
-split the mean over images.
+image's score is the mean over the classes that have a boundary in its truth,
+that of a split the mean over images.
 
 Choices where the sources leave room:
 
@@ -13,6 +13,10 @@ Choices where the sources leave room:
   or right of it. The frame of the image makes no boundary.
 - Ignored pixels are removed from truth and prediction alike: they are
   nobody's boundary, and make none of their neighbours.
+- A class without a true boundary in an image has no score there: its recall
+  would be a division by zero. So it is with a class that covers the image, or
+  that ignored pixels surround. A true boundary without a predicted one scores
+  0.
 - Only the distance counts, as Csurka et al. define it. The script that the
   SegNet authors published matches pixels one to one instead, and also
   averages over classes that are only predicted, unlike their paper.
@@ -71,9 +75,8 @@ def boundary_f1_scores(
         that match, pixels; None: `default_tolerance`.
 
     Returns:
-      float64 `[num_classes]` in 0..1. NaN for a class that is absent from
-      the truth, or has no boundary in truth and prediction; 0 for one that
-      has a boundary in one of them only.
+      float64 `[num_classes]` in 0..1. NaN for a class that has no boundary
+      in the truth; 0 for one that has none in the prediction only.
 
     Raises:
       ValueError: If the shapes differ or are not two-dimensional, the
@@ -160,11 +163,10 @@ class _Edge:
 
 
 def _f1(precision: np.ndarray, recall: np.ndarray) -> np.ndarray:
-    """Harmonic means; 0 where one is NaN, NaN where both are."""
-    total = np.nan_to_num(precision) + np.nan_to_num(recall)
-    product = np.nan_to_num(precision * recall)
-    f1 = 2.0 * product / np.where(total > 0.0, total, 1.0)
-    return np.where(np.isnan(precision) & np.isnan(recall), np.nan, f1)
+    """Harmonic means; NaN without a recall, 0 without a precision alone."""
+    precision = np.nan_to_num(precision)
+    total = precision + recall
+    return 2.0 * precision * recall / np.where(total == 0.0, 1.0, total)
 
 
 def _dilate(words: np.ndarray, tolerance: float) -> np.ndarray:

@@ -37,7 +37,7 @@ def brute_force(label, prediction, num_classes, tolerance):
     scores = np.full(num_classes, np.nan)
     for c in range(num_classes):
         true, predicted = contour(label, c), contour(prediction, c)
-        if not np.any(label == c) or len(true) + len(predicted) == 0:
+        if not len(true):
             continue
         precision = share_near(predicted, true)
         recall = share_near(true, predicted)
@@ -149,9 +149,31 @@ def test_missed_class_scores_zero():
 
 def test_class_that_covers_the_image():
     full = np.zeros((20, 30), np.uint8)
-    assert boundary.boundary_f1(full, full, 2) is None
-    scores = boundary.boundary_f1_scores(full, square(8), 2)
-    np.testing.assert_array_equal(scores, [0.0, np.nan])
+    for prediction in (full, square(8)):
+        assert boundary.boundary_f1(full, prediction, 2) is None
+        scores = boundary.boundary_f1_scores(full, prediction, 2)
+        np.testing.assert_array_equal(scores, [np.nan, np.nan])
+
+
+def test_class_without_a_true_boundary_is_left_out_hand_computed():
+    # Truth: class 0 left of class 1; class 2 below a row to ignore.
+    label = np.zeros((9, 12), int)
+    label[:, 6:] = 1
+    label[5] = 255
+    label[6:] = 2
+    # Prediction: the border between 0 and 1 is 2 pixels off, and class 2
+    # has a boundary that the truth has not.
+    prediction = np.roll(label, 2, 1)
+    prediction[:5, :2] = 0
+    prediction[5:, 4:] = 1
+    scores = boundary.boundary_f1_scores(label, prediction, 3, 2.0)
+    # Of class 1, whose 5 true pixels are found, 3 pixels are predicted at the
+    # bottom, 2 columns and at least 2 rows from those: 5 of 8 are right.
+    # Class 0 is right everywhere.
+    expected = [1.0, 2 * (5 / 8) / (5 / 8 + 1), np.nan]
+    np.testing.assert_allclose(scores, expected)
+    mean = boundary.boundary_f1(label, prediction, 3, 2.0)
+    assert mean == pytest.approx(np.mean(expected[:2]))
 
 
 def test_all_ignored():

@@ -187,6 +187,10 @@ def test_table_with_boundary_f1():
     assert lines[1].split()[-2:] == ["25.00", "8"]
     assert lines[4].split()[-2:] == ["-", "0"]
     assert lines[-2].split() == ["boundary", "F1", "50.00"]
+    # A split in which nothing borders on anything.
+    summary["boundary_f1"] = None
+    lines = metrics.format_table(summary).splitlines()
+    assert lines[-2].split() == ["boundary", "F1", "-"]
 
 
 def test_confusion_table():
