@@ -25,7 +25,7 @@ step "Drawing $NUM_TRAIN + $NUM_VAL street scenes"
 step "Converting them to TFRecord shards"
 num_classes=$(wc -l <demo/data/class_names.txt)
 for split in train val; do
-  # The borders of the scenes are void, the label after the last class.
+  # Frame and unsure outlines are void, the label after the last class.
   "$python" tools/convert_to_tfrecord.py --split="$split" \
     --images_dir="demo/data/$split/images" \
     --annotations_dir="demo/data/$split/annotations" \

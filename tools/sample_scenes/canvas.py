@@ -53,8 +53,9 @@ CLASS_NAMES = (
 ) = range(len(CLASS_NAMES))
 VOID = len(CLASS_NAMES)
 
-# A void border would leave little of these.
-_THIN = (LANE_MARKING, PEDESTRIAN, SIGN)
+# Small things and leaves, of whose outline an annotator is unsure: what is
+# around one becomes void unless it is of a class that comes before it here.
+_UNSURE = (PEDESTRIAN, SIGN, TREE)
 # Strength of the fine and of the coarse texture noise, by class id.
 _FINE = np.array([0.006, 0.045, 0.06, 0.05, 0.05, 0.17, 0.02, 0.04, 0.02])
 _COARSE = np.array([0.0, 0.07, 0.09, 0.12, 0.08, 0.22, 0.03, 0.05, 0.03])
@@ -206,17 +207,20 @@ class Canvas:
 
 
 def _labels(classes: np.ndarray) -> np.ndarray:
-    """Labels `[height, width]` with void borders, from drawn classes.
+    """Labels `[height, width]` with void, from drawn classes.
 
-    As in hand-made annotations, borders between classes are left undecided.
-    What is thin keeps all of its pixels; the border is then what is around.
+    As in hand-made annotations, the surroundings of what is hard to outline
+    are left undecided. All else touches: these are the boundaries to score.
     """
     size = 2 * max(1, round(classes.shape[0] / 128)) + 1
-    picture = Image.fromarray(np.ascontiguousarray(classes))
-    lowest = np.asarray(picture.filter(ImageFilter.MinFilter(size)))
-    highest = np.asarray(picture.filter(ImageFilter.MaxFilter(size)))
-    border = (lowest != highest) & ~np.isin(classes, _THIN)
-    labels = np.where(border, VOID, classes).astype(np.uint8)
+    labels = classes.astype(np.uint8)
+    kept = np.zeros(classes.shape, bool)
+    for code in _UNSURE:
+        there = classes == code
+        kept |= there
+        mask = Image.fromarray(there.astype(np.uint8))
+        near = np.asarray(mask.filter(ImageFilter.MaxFilter(size)), bool)
+        labels[near & ~kept] = VOID
     labels[[0, -1], :] = VOID
     labels[:, [0, -1]] = VOID
     return labels
