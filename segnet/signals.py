@@ -1,23 +1,29 @@
-"""SIGINT and SIGTERM become votes to stop, so that a step is not cut short."""
+"""SIGINT and SIGTERM: as votes to stop, as exceptions, or held back."""
 
 from __future__ import annotations
 
 import contextlib
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
 import numpy as np
 
-__all__ = ["StopVotes", "Terminated", "signals_held", "termination_raised"]
+__all__ = [
+    "StopVotes",
+    "Terminated",
+    "interrupts_blocked",
+    "signals_held",
+    "termination_raised",
+]
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class StopVotes:
-    """Counts the signals that came; a context manager.
+    """Counts the signals that came, so that a step is not cut short; a context.
 
     A second signal of the same kind ends the process at once, for people who
     do not want to wait for the step.
@@ -66,41 +72,64 @@ class Terminated(BaseException):
 def termination_raised() -> Iterator[None]:
     """Lets SIGTERM unwind, so that temporary files are removed."""
 
-    def stop(number: int, frame: Any) -> None:
+    def stop(number: int, frame: FrameType | None) -> None:
         raise Terminated
 
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, stop)
+    before = signal.getsignal(signal.SIGTERM)
     try:
+        signal.signal(signal.SIGTERM, stop)
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
 
 
 @contextlib.contextmanager
-def signals_held() -> Iterator[None]:
-    """Holds SIGINT and SIGTERM back while worker processes start.
+def signals_held() -> Iterator[Callable[[], None]]:
+    """Holds SIGINT and SIGTERM back, so that nothing in here is cut in two.
 
-    A start that is cut in two would leave a process that complains. The
-    workers inherit that SIGINT is blocked: Ctrl-C is the parent's to handle.
+    What makes something and what removes it again belong in here together: an
+    exception could otherwise come between making it and the code that would
+    remove it, or while it is being removed.
+
+    Yields:
+      A function to call wherever the work may end: it raises
+      KeyboardInterrupt or `Terminated` if a signal has arrived. On leaving,
+      the first one that has arrived takes its usual effect.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
     arrived: list[int] = []
-    before = {
-        number: signal.signal(number, lambda it, frame: arrived.append(it))
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+
+    def check() -> None:
+        for number in arrived[:1]:
+            raise KeyboardInterrupt if number == signal.SIGINT else Terminated
+
+    if threading.current_thread() is not threading.main_thread():
+        yield check
+        return
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
     try:
-        yield
+        for number in before:
+            signal.signal(number, lambda it, frame: arrived.append(it))
+        yield check
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         for number, handler in before.items():
             signal.signal(number, handler)
         # Also when something else went wrong, which the signal explains.
         for number in arrived[:1]:
             signal.raise_signal(number)
+
+
+@contextlib.contextmanager
+def interrupts_blocked() -> Iterator[None]:
+    """Blocks SIGINT for processes and threads that are started in here.
+
+    They inherit it: Ctrl-C, which goes to all processes, is their parent's to
+    handle. What comes meanwhile is delivered on leaving.
+    """
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)

@@ -75,10 +75,16 @@ def convert(settings: Settings) -> Manifest:
     num_shards = settings.num_shards or split_writer.default_num_shards(
         total_bytes, len(folders.pairs)
     )
-    with split_writer.SplitWriter(
-        settings.output_dir, settings.split, overwrite=settings.overwrite
-    ) as writer:
-        results = _process(settings, folders, num_shards, writer)
+    with (
+        signals.signals_held() as check,
+        split_writer.SplitWriter(
+            settings.output_dir,
+            settings.split,
+            overwrite=settings.overwrite,
+            check=check,
+        ) as writer,
+    ):
+        results = _process(settings, folders, num_shards, writer, check)
         problems = _problems(folders, results)
         _report(settings, folders, problems)
         statistics = Statistics(settings.num_classes)
@@ -158,8 +164,12 @@ def _process(
     folders: pairs.Folders,
     num_shards: int,
     writer: split_writer.SplitWriter | None = None,
+    check: Callable[[], None] = lambda: None,
 ) -> list[workers.Part]:
-    """Converts all pairs, or checks them if the output can be of no use."""
+    """Converts all pairs, or checks them if the output can be of no use.
+
+    `check` is called now and then, and may raise.
+    """
     rules = conversion.Rules(
         num_classes=settings.num_classes,
         void_labels=settings.void_labels,
@@ -179,9 +189,12 @@ def _process(
     with Progress(
         len(folders.pairs), unit="image", label="convert"
     ) as progress:
-        return workers.convert_parts(
-            parts, paths, rules, num_workers, progress.advance
-        )
+
+        def advance(count: int) -> None:
+            progress.advance(count)
+            check()
+
+        return workers.convert_parts(parts, paths, rules, num_workers, advance)
 
 
 def _problems(

@@ -9,7 +9,7 @@ import dataclasses
 import hashlib
 import itertools
 import types
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from segnet.errors import RunError
 from segnet.files import gfile, write_errors
@@ -101,7 +101,10 @@ def even_bounds(count: int, parts: int) -> list[tuple[int, int]]:
 
 
 def rearrange(
-    files: Sequence[ShardFile], counts: Sequence[int], paths: Sequence[str]
+    files: Sequence[ShardFile],
+    counts: Sequence[int],
+    paths: Sequence[str],
+    check: Callable[[], None] = lambda: None,
 ) -> list[ShardFile]:
     """Writes the records of some files anew, so many to each; removes the old.
 
@@ -109,6 +112,7 @@ def rearrange(
       files: Whose records to take, in order.
       counts: Records of each new file.
       paths: Of the new files.
+      check: Called before each of them; may raise.
 
     Raises:
       RunError: A file cannot be read or written.
@@ -116,6 +120,7 @@ def rearrange(
     frames = _frames(files)
     arranged = []
     for count, path in zip(counts, paths, strict=True):
+        check()
         with ShardWriter(path) as writer:
             for _ in range(count):
                 writer.write_frame(next(frames))

@@ -6,10 +6,9 @@ import itertools
 import os
 import re
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from segnet import signals
 from segnet.constants import IGNORE_LABEL
 from segnet.convert import shard_files
 from segnet.convert.shard_files import ShardFile
@@ -40,10 +39,16 @@ class SplitWriter:
     Use it as a context. Leaving it without `commit`, by an error or Ctrl-C,
     removes what was written; what a killed process left is removed by the
     next one for the same split. Two at a time for one split are not foreseen.
+    Signals are to be held back (`signals.signals_held`) while it is in use.
     """
 
     def __init__(
-        self, output_dir: str, split: str, *, overwrite: bool = False
+        self,
+        output_dir: str,
+        split: str,
+        *,
+        overwrite: bool = False,
+        check: Callable[[], None] = lambda: None,
     ) -> None:
         """Prepares the folder.
 
@@ -51,6 +56,7 @@ class SplitWriter:
           output_dir: Folder of the shards, made if need be.
           split: Name of the split.
           overwrite: Whether an existing split may be replaced.
+          check: Called now and then while records are moved; may raise.
 
         Raises:
           DataError: The split is there and `overwrite` is not set.
@@ -58,6 +64,7 @@ class SplitWriter:
         """
         self._output_dir = output_dir
         self._split = split
+        self._check = check
         self._aside = os.path.join(output_dir, f".{split}.tmp")
         self._gfile = gfile(output_dir)
         with write_errors(output_dir):
@@ -166,7 +173,7 @@ class SplitWriter:
             os.path.join(self._aside, f"even-{index:05d}")
             for index in range(len(counts))
         ]
-        return shard_files.rearrange(parts, counts, paths)
+        return shard_files.rearrange(parts, counts, paths, self._check)
 
     def _shard(self, file: ShardFile, index: int, count: int) -> Shard:
         ends = list(itertools.accumulate(file.lengths))
@@ -190,7 +197,7 @@ class SplitWriter:
         """Puts the files in place so that no mixture is ever accepted.
 
         The manifest is ready beside the shards before the old split is
-        touched, and a signal waits until all is done.
+        touched.
         """
         aside = os.path.join(self._aside, "manifest.json")
         with self._gfile.GFile(aside, "w") as file:
@@ -198,11 +205,10 @@ class SplitWriter:
         path = splits.manifest_path(self._output_dir, self._split)
         paths = manifest.paths(self._output_dir)
         old_shards = set(self._shards_there())
-        with signals.signals_held():
-            if self._gfile.exists(path):
-                self._gfile.remove(path)
-            for file, target in zip(files, paths, strict=True):
-                self._gfile.rename(file.path, target, overwrite=True)
-            self._gfile.rename(aside, path, overwrite=True)
-            for name in old_shards - {shard.file for shard in manifest.shards}:
-                self._gfile.remove(os.path.join(self._output_dir, name))
+        if self._gfile.exists(path):
+            self._gfile.remove(path)
+        for file, target in zip(files, paths, strict=True):
+            self._gfile.rename(file.path, target, overwrite=True)
+        self._gfile.rename(aside, path, overwrite=True)
+        for name in old_shards - {shard.file for shard in manifest.shards}:
+            self._gfile.remove(os.path.join(self._output_dir, name))

@@ -154,7 +154,12 @@ def _convert_in_processes(
     strangers = set(multiprocessing.active_children())
     pool = None
     try:
-        with signals.signals_held(), _start_errors():
+        # A start that is cut in two would leave a process that complains.
+        with (
+            signals.signals_held(),
+            signals.interrupts_blocked(),
+            _start_errors(),
+        ):
             context = _start_context()
             done = context.Value("q", 0)
             # What all processes know when they start need not go through the

@@ -69,6 +69,23 @@ def test_a_signal_while_workers_start_comes_before_what_it_broke():
         start()
 
 
+def test_work_with_signals_held_ends_where_it_asks_to():
+    steps = []
+
+    def work():
+        with signals.signals_held() as check:
+            check()
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.raise_signal(number)
+            steps.append("not cut in two")
+            check()
+            steps.append("not reached")
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert steps == ["not cut in two"]
+
+
 def test_processes_that_cannot_start_are_one_line(root, capsys, monkeypatch):
     def fail(self, kind, value):
         raise OSError(24, "Too many open files")
@@ -117,6 +134,23 @@ def test_a_part_that_was_cut_short_is_not_spread(tmp_path):
     targets = [str(tmp_path / name) for name in "ab"]
     with pytest.raises(RunError, match="not written completely"):
         shard_files.rearrange([writer.file], [1, 1], targets)
+
+
+def test_moving_records_can_be_ended(tmp_path):
+    path = str(tmp_path / "part")
+    with shard_files.ShardWriter(path) as writer:
+        for _ in range(3):
+            writer.write(b"record")
+    ended = iter([None, signals.Terminated])
+
+    def check():
+        if error := next(ended):
+            raise error
+
+    targets = [str(tmp_path / name) for name in "abc"]
+    with pytest.raises(signals.Terminated):
+        shard_files.rearrange([writer.file], [1, 1, 1], targets, check)
+    assert {path.name for path in tmp_path.iterdir()} == {"part", "a"}
 
 
 def test_a_link_to_itself_is_no_image(root):
