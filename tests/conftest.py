@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
+from collections.abc import MutableMapping
 from pathlib import Path
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 import pytest
@@ -15,6 +15,28 @@ from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
 CLASS_NAMES = ("ground", "wall", "disc")
+# Where programs, libraries, files and certificates are, and what measures the
+# coverage of the programs that the tests start.
+_KEPT = re.compile(
+    r"(LD_LIBRARY_|PYTHON)?PATH|HOME|USER|LOGNAME|TMPDIR|CI|VENV|VIRTUAL_ENV"
+    r"|SSL_.*|(COV|PYTEST)_.*|COVERAGE_.*"
+)
+
+
+def clean_environment(environment: MutableMapping[str, str]) -> None:
+    """Leaves what the tests may depend on; the shell may export anything.
+
+    Settings of Python, TensorFlow, Horovod, locale or terminal would change
+    what the tests see, in this process and in those that they start.
+    """
+    for name in list(environment):
+        if not _KEPT.fullmatch(name):
+            del environment[name]
+    environment["TF_CPP_MIN_LOG_LEVEL"] = "3"
+
+
+# Before TensorFlow is imported, which reads some of it.
+clean_environment(os.environ)
 
 # Shells start background jobs with SIGINT ignored, and so would be the programs
 # that the tests start and interrupt.
