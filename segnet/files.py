@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import os
 import re
+import secrets
 import shutil
 import sys
 from collections.abc import Iterator
@@ -25,6 +26,7 @@ __all__ = [
     "read_errors",
     "reason",
     "size",
+    "write_bytes",
     "write_errors",
     "write_text",
 ]
@@ -113,16 +115,42 @@ def write_errors(path: str) -> Iterator[None]:
         ) from None
 
 
-def write_text(path: str, text: str) -> None:
+def write_bytes(path: str, contents: bytes) -> None:
     """Writes a small file aside and renames it, so it is whole or absent.
+
+    Args:
+      path: Of the file; one that is there is replaced.
+      contents: All of it.
+
+    Raises:
+      RunError: It cannot be written; nothing is left aside.
+    """
+    functions = gfile(path)
+    # A name that nobody else has: two processes may write the same file.
+    name = f".segnet-{secrets.token_hex(8)}.tmp"
+    aside = os.path.join(os.path.dirname(path), name)
+    # "x" neither opens what is there nor follows a link. Remote files have no
+    # links, and `tf.io.gfile` no such mode.
+    mode = "xb" if functions is _LocalFiles else "wb"
+    with write_errors(path):
+        file = functions.GFile(aside, mode)
+        try:
+            with file:
+                file.write(contents)
+            functions.rename(aside, path, overwrite=True)
+        except BaseException:
+            with contextlib.suppress(*file_errors()):
+                functions.remove(aside)
+            raise
+
+
+def write_text(path: str, text: str) -> None:
+    """Writes a text as `write_bytes` does, in UTF-8.
 
     Raises:
       RunError: It cannot be written.
     """
-    with write_errors(path):
-        with gfile(path).GFile(path + ".tmp", "w") as file:
-            file.write(text)
-        gfile(path).rename(path + ".tmp", path, overwrite=True)
+    write_bytes(path, text.encode())
 
 
 def reason(error: Exception) -> str:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import resource
+import secrets
+from collections.abc import Iterator
+
 import pytest
 import tensorflow as tf
 
@@ -25,11 +30,97 @@ def test_reason_is_what_people_can_read(message, expected):
     )
 
 
-def test_a_text_is_whole_or_absent(tmp_path):
+@pytest.fixture(params=["local", "remote"])
+def folder(request, tmp_path) -> Iterator[str]:
+    """One on disk, and one that only TensorFlow can reach."""
+    if request.param == "local":
+        yield str(tmp_path)
+        return
+    path = f"ram://{tmp_path.name}"
+    tf.io.gfile.makedirs(path)
+    yield path
+    tf.io.gfile.rmtree(path)
+
+
+def contents(folder: str) -> dict[str, str]:
+    functions = files.gfile(folder)
+    found = {}
+    for name in functions.listdir(folder):
+        with functions.GFile(os.path.join(folder, name)) as file:
+            found[name] = file.read()
+    return found
+
+
+def test_a_text_replaces_what_was_there(folder):
+    for text in ("one", "zwölf", ""):
+        files.write_text(os.path.join(folder, "a.txt"), text)
+        assert contents(folder) == {"a.txt": text}
+
+
+def test_a_rename_that_fails_leaves_the_old_file_alone(folder, monkeypatch):
+    path = os.path.join(folder, "a.txt")
+    files.write_text(path, "one")
+
+    def fail(*_, **__):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(files.gfile(folder), "rename", fail)
+    with pytest.raises(RunError, match=r"a.txt: cannot be .*put/output error"):
+        files.write_text(path, "two")
+    assert contents(folder) == {"a.txt": "one"}
+
+
+def test_a_full_disk_leaves_the_old_file_alone(tmp_path):
+    """A limit on the size of files fails writes as a full disk does."""
+    path = str(tmp_path / "a.bin")
+    files.write_bytes(path, b"one")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(RunError, match="cannot be written"):
+            files.write_bytes(path, bytes(1001))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert contents(str(tmp_path)) == {"a.bin": "one"}
+
+
+def test_an_interrupt_leaves_the_old_file_alone(tmp_path, monkeypatch):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    files.write_text(str(tmp_path / "a.txt"), "one")
+    monkeypatch.setattr(os, "replace", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        files.write_text(str(tmp_path / "a.txt"), "two")
+    assert contents(str(tmp_path)) == {"a.txt": "one"}
+
+
+def test_a_folder_that_is_not_there_is_one_line(tmp_path):
+    with pytest.raises(RunError, match=r"no/a.txt: cannot be written"):
+        files.write_text(str(tmp_path / "no" / "a.txt"), "one")
+    assert contents(str(tmp_path)) == {}
+
+
+def test_nothing_is_written_through_a_link(tmp_path, monkeypatch):
+    """Neither in the place of the file nor of the one aside."""
+    precious = tmp_path / "precious"
+    precious.write_text("mine")
     path = tmp_path / "a.txt"
+    path.symlink_to(precious)
     files.write_text(str(path), "one")
-    files.write_text(str(path), "two")
-    assert path.read_text() == "two"
-    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
-    with pytest.raises(RunError, match="cannot be written"):
-        files.write_text(str(path / "below" / "b.txt"), "three")
+    assert not path.is_symlink()
+    monkeypatch.setattr(secrets, "token_hex", lambda count: "known")
+    aside = tmp_path / ".segnet-known.tmp"
+    aside.symlink_to(precious)
+    with pytest.raises(RunError, match="File exists"):
+        files.write_text(str(path), "two")
+    assert aside.is_symlink()
+    assert path.read_text() == "one"
+    assert precious.read_text() == "mine"
+
+
+def test_others_may_read_what_is_written(tmp_path):
+    (tmp_path / "plain").touch()
+    files.write_text(str(tmp_path / "a.txt"), "one")
+    modes = {path.stat().st_mode for path in tmp_path.iterdir()}
+    assert len(modes) == 1

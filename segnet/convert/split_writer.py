@@ -13,7 +13,7 @@ from segnet.constants import IGNORE_LABEL
 from segnet.convert import shard_files
 from segnet.convert.shard_files import ShardFile
 from segnet.errors import DataError, RunError
-from segnet.files import gfile, size, write_errors
+from segnet.files import gfile, size, write_errors, write_text
 from segnet.records import splits
 from segnet.records.manifest import Manifest, Shard
 
@@ -200,8 +200,7 @@ class SplitWriter:
         touched.
         """
         aside = os.path.join(self._aside, "manifest.json")
-        with self._gfile.GFile(aside, "w") as file:
-            file.write(manifest.to_json())
+        write_text(aside, manifest.to_json())
         path = splits.manifest_path(self._output_dir, self._split)
         paths = manifest.paths(self._output_dir)
         old_shards = set(self._shards_there())

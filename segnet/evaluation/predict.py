@@ -13,10 +13,10 @@ import tensorflow as tf
 
 from segnet import images
 from segnet.data import resizing
-from segnet.errors import ConfigError, DataError, RunError
+from segnet.errors import ConfigError, DataError
 from segnet.evaluation import inference
 from segnet.evaluation.ahead import map_ahead
-from segnet.files import write_errors
+from segnet.files import write_bytes, write_errors
 from segnet.images import overlay
 
 __all__ = ["find_inputs", "predict"]
@@ -172,17 +172,6 @@ def _write(
     label = inference.labels_at(logits, *picture.image.shape[:2])
     drawn = overlay.draw_overlay(picture.image, label, class_names)
     target = os.path.join(output_dir, _stem(picture.path))
-    try:
-        _save(images.encode_label(label), f"{target}_labels.png")
-        pixels = np.asarray(drawn)
-        _save(images.encode_image_png(pixels), f"{target}_overlay.png")
-    except (OSError, tf.errors.OpError) as error:
-        raise RunError(
-            f"{target}_*.png cannot be written ({error}); make room or give "
-            "another --output_dir"
-        ) from error
-
-
-def _save(contents: bytes, path: str) -> None:
-    with tf.io.gfile.GFile(path, "wb") as file:
-        file.write(contents)
+    write_bytes(f"{target}_labels.png", images.encode_label(label))
+    pixels = np.asarray(drawn)
+    write_bytes(f"{target}_overlay.png", images.encode_image_png(pixels))

@@ -1,4 +1,4 @@
-"""The files of a split: its manifest, found, read and written.
+"""The files of a split: its manifest, found and read.
 
 No TensorFlow for local files: the converter does without.
 """
@@ -8,10 +8,10 @@ from __future__ import annotations
 import os
 
 from segnet.errors import DataError
-from segnet.files import gfile, read_errors, size, write_errors
+from segnet.files import gfile, read_errors, size
 from segnet.records.manifest import Manifest, Shard
 
-__all__ = ["has_manifest", "manifest_path", "read_manifest", "write_manifest"]
+__all__ = ["has_manifest", "manifest_path", "read_manifest"]
 
 _CONVERT = "python tools/convert_to_tfrecord.py"
 
@@ -59,27 +59,6 @@ def read_manifest(data_dir: str | os.PathLike[str], split: str) -> Manifest:
     ):
         _check_size(file_path, shard)
     return manifest
-
-
-def write_manifest(
-    data_dir: str | os.PathLike[str], manifest: Manifest
-) -> None:
-    """Writes a split's manifest aside, then renames it into place.
-
-    Raises:
-      RunError: It cannot be written.
-    """
-    path = manifest_path(data_dir, manifest.split)
-    aside = os.path.join(data_dir, f".{manifest.split}.json.tmp")
-    with write_errors(path):
-        try:
-            with gfile(aside).GFile(aside, "w") as file:
-                file.write(manifest.to_json())
-            gfile(aside).rename(aside, path, overwrite=True)
-        except BaseException:
-            if gfile(aside).exists(aside):
-                gfile(aside).remove(aside)
-            raise
 
 
 def _splits(data_dir: str | os.PathLike[str]) -> list[str]:

@@ -14,39 +14,17 @@ import tensorflow as tf
 
 from segnet.constants import IGNORE_LABEL
 from segnet.errors import DataError
-from segnet.files import file_sha256, reason, write_errors
-from segnet.records.encoding import encode_record
-from segnet.records.manifest import Manifest, Shard, Statistics
+from segnet.files import file_sha256, reason
+from segnet.records.manifest import Manifest, Statistics
 from segnet.records.reading import (
     decode_record,
     num_parallel_calls,
-    parse_record,
     pipeline_options,
     read_record,
 )
-from segnet.records.splits import (
-    has_manifest,
-    manifest_path,
-    read_manifest,
-    write_manifest,
-)
+from segnet.records.splits import manifest_path, read_manifest
 
-__all__ = [
-    "ExplainDamage",
-    "Manifest",
-    "Shard",
-    "decode_record",
-    "encode_record",
-    "file_sha256",
-    "has_manifest",
-    "manifest_path",
-    "parse_record",
-    "read_manifest",
-    "read_record",
-    "verify_split",
-    "write_errors",
-    "write_manifest",
-]
+__all__ = ["ExplainDamage", "verify_split"]
 
 # What a damaged shard can look like to who reads it through tf.data.
 _READING_ERRORS = (

@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from segnet.config.workdir import metrics_path, tensorboard_dir
-from segnet.files import write_errors
+from segnet.files import write_errors, write_text
 
 __all__ = ["MetricWriter"]
 
@@ -87,6 +87,4 @@ def _drop_lines_after(path: str, step: int) -> None:
                     kept.append(line + "\n")
             except (ValueError, KeyError, TypeError):
                 continue  # A killed run can leave half a line.
-    with tf.io.gfile.GFile(path + ".tmp", "w") as file:
-        file.write("".join(kept))
-    tf.io.gfile.rename(path + ".tmp", path, overwrite=True)
+    write_text(path, "".join(kept))

@@ -99,3 +99,6 @@ def test_an_output_that_cannot_be_written_is_one_line(tmp_path):
     (tmp_path / "out" / "a_labels.png").mkdir(parents=True)
     with pytest.raises(RunError, match="cannot be written"):
         _predict([tmp_path / "a.png"], tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [
+        "a_labels.png"
+    ]

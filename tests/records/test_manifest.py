@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import os
 import shutil
 
 import numpy as np
@@ -13,7 +12,7 @@ import tensorflow as tf
 from segnet.errors import DataError
 from segnet.records.manifest import Statistics
 from segnet.records.reading import read_record
-from segnet.records.splits import has_manifest, read_manifest, write_manifest
+from segnet.records.splits import has_manifest, read_manifest
 from segnet.records.verify import ExplainDamage, verify_split
 
 convert = importlib.import_module("tools.convert_to_tfrecord")
@@ -218,17 +217,3 @@ def test_label_out_of_range_in_a_record_is_found(folder):
     )
     message = refused(folder, verify_split)
     assert "record 0 at byte 0 has labels that are not below 2" in message
-
-
-def test_manifest_is_written_aside(folder, monkeypatch):
-    manifest = read_manifest(folder, "train")
-    before = (folder / "train.json").read_bytes()
-
-    def stop(*args, **kwargs):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(os, "replace", stop)
-    with pytest.raises(KeyboardInterrupt):
-        write_manifest(folder, manifest)
-    assert (folder / "train.json").read_bytes() == before
-    assert not list(folder.glob(".*"))

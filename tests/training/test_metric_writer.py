@@ -1,11 +1,13 @@
-"""Tests of segnet/summaries.py and segnet/signals.py."""
+"""Tests of the writer of metrics, of segnet/progress.py and signals.py."""
 
 from __future__ import annotations
 
 import json
 
+import pytest
 import tensorflow as tf
 
+from segnet.errors import RunError
 from segnet.training.metric_writer import MetricWriter
 
 
@@ -42,6 +44,20 @@ def test_resuming_drops_what_is_done_again(tmp_path):
     file.write_text('{"step": 1}\n{"step": 2}\n{"step": 3}\n{"step": 4, "lo')
     MetricWriter(str(tmp_path), enabled=True, step=2).close()
     assert [line["step"] for line in _lines(tmp_path)] == [1, 2]
+
+
+def test_a_full_disk_on_resuming_keeps_all_lines(tmp_path, monkeypatch):
+    file = tmp_path / "metrics.jsonl"
+    file.write_text('{"step": 1}\n{"step": 2}\n')
+
+    def fail(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(RunError, match=r"metrics.jsonl: .*No space left"):
+        MetricWriter(str(tmp_path), enabled=True, step=1)
+    assert [line["step"] for line in _lines(tmp_path)] == [1, 2]
+    assert [path.name for path in tmp_path.iterdir()] == ["metrics.jsonl"]
 
 
 def test_other_ranks_write_nothing(tmp_path):
