@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import multiprocessing
+import os
 import shlex
 import signal
 import subprocess
 import sys
 import time
-from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import numpy as np
@@ -231,20 +232,19 @@ def test_interrupt_is_one_line_and_exit_130(tmp_path, capsys, monkeypatch):
     assert "incomplete" in capsys.readouterr().err
 
 
-def test_lost_worker_is_a_run_error(tmp_path, monkeypatch):
-    class Pool:
-        def __init__(self, *_, **__):
-            self.stopped = False
+class Deadly:
+    """Ends the process that receives it."""
 
-        def map(self, *_, **__):
-            raise BrokenProcessPool("gone")
+    def __reduce__(self):
+        return os._exit, (1,)
 
-        def shutdown(self, **_):
-            self.stopped = True
 
-    monkeypatch.setattr(tool.concurrent.futures, "ProcessPoolExecutor", Pool)
+def test_lost_worker_is_a_run_error_and_the_others_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(tool, "_Scene", lambda *arguments: Deadly())
     with pytest.raises(RunError, match="worker process"):
-        tool.write_dataset(tmp_path, (2, 0), (16, 24), workers=2)
+        tool.write_dataset(tmp_path, (8, 0), (16, 24), workers=2)
+    assert not multiprocessing.active_children()
+    assert not (tmp_path / "class_names.txt").exists()
 
 
 def test_sigterm_stops_program_and_workers(tmp_path):

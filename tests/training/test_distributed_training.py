@@ -50,6 +50,9 @@ SAME_RUNS = {
     "smooth_sgd": (*SMOOTH, "--optimizer=sgd", "--learning_rate=1e-3"),
 }
 
+# Last, since a process that is asked for deterministic operations keeps to it.
+DETERMINISTIC = ("deterministic", "deterministic_again")
+
 
 def losses(workdir):
     return [line["loss"] for line in lines(workdir) if "loss" in line]
@@ -83,6 +86,8 @@ def together(data_dir, uneven, tmp_path_factory):
     for name, extra in SAME_RUNS.items():
         runs[name] = [*TINY, f"--data_dir={uneven}", "--batch_size=2", *SAME,
                       *extra]  # fmt: skip
+    for name in DETERMINISTIC:
+        runs[name] = [*runs["run"], "--deterministic", "--epochs=1"]
     result = launch(2, dist_worker.__file__, [folder, json.dumps(runs)])
     assert result.returncode == 0, result.stdout + result.stderr
     return folder, result.stdout + result.stderr
@@ -100,6 +105,20 @@ def test_both_ranks_end_with_the_same_weights(name, together):
             np.testing.assert_array_equal(first[array], second[array])
 
 
+def test_deterministic_runs_of_two_workers_are_equal(together):
+    """Bit for bit; another run of the same job with the same seed."""
+    folder, _ = together
+    first, second = (
+        np.load(folder / f"{name}-0.npz") for name in DETERMINISTIC
+    )
+    with first, second:
+        for array in first.files:
+            np.testing.assert_array_equal(first[array], second[array])
+    assert losses(folder / DETERMINISTIC[0]) == losses(
+        folder / DETERMINISTIC[1]
+    )
+
+
 def test_rank_0_alone_writes_and_prints(together):
     folder, printed = together
     assert sorted(p.name for p in (folder / "run").iterdir()) == [
@@ -111,7 +130,7 @@ def test_rank_0_alone_writes_and_prints(together):
     assert len(list((folder / "run" / "tensorboard").iterdir())) == 1
     # 10 images, 2 workers with 2: 2 steps an epoch, each logged once.
     assert len(losses(folder / "run")) == 4
-    assert printed.count("2 worker(s)") == 1 + len(SAME_RUNS)
+    assert printed.count("2 worker(s)") == 1 + len(SAME_RUNS) + 2
     assert "peak learning rate 0.002" in printed
 
 

@@ -7,6 +7,7 @@ import tensorflow as tf
 from conftest import lines, run_flags
 
 import main
+from segnet.data import datasets
 from segnet.training import checkpoint
 
 
@@ -40,7 +41,15 @@ def test_a_frozen_encoder_keeps_its_weights(data_dir, trained, tmp_path):
     assert len(same) == 15
 
 
-def test_smaller_inputs_first(data_dir, tmp_path, capsys):
+def test_smaller_inputs_first(data_dir, tmp_path, monkeypatch):
+    create, shapes = datasets.create_train_dataset, []
+
+    def noted(*arguments, **options):
+        dataset = create(*arguments, **options)
+        shapes.append([tuple(image.shape) for image, _ in dataset])
+        return dataset
+
+    monkeypatch.setattr(datasets, "create_train_dataset", noted)
     status = main.main(
         run_flags(
             data_dir,
@@ -50,7 +59,8 @@ def test_smaller_inputs_first(data_dir, tmp_path, capsys):
         )
     )
     assert status == 0
-    # 10 // 5 + 10 // 2 steps.
+    # 10 images: an epoch of two steps, then one of five at the full size.
+    assert shapes == [[(5, 16, 32, 3)] * 2, [(2, 32, 48, 3)] * 5]
     assert lines(tmp_path / "run")[-1]["step"] == 7
 
 
@@ -62,12 +72,21 @@ def test_early_stopping(data_dir, tmp_path, capsys):
             "--epochs=50",
             "--learning_rate=1e-12",
             "--batch_norm_momentum=0.9999",
-            "--early_stopping_epochs=1",
+            "--early_stopping_epochs=2",
         )
     )
     assert status == 0
-    assert "stopped early" in capsys.readouterr().out
-    assert lines(tmp_path / "run")[-1]["epoch"] < 50
+    assert "no better score for 2 epochs" in capsys.readouterr().out
+    logged = lines(tmp_path / "run")
+    scores = [line["val_mean_iou"] for line in logged if "val_mean_iou" in line]
+    # Evaluated once an epoch, and the first time that two have gone by since
+    # the best one is the last.
+    assert logged[-1]["epoch"] == len(scores) < 50
+    since = [
+        epoch - int(np.argmax(scores[: epoch + 1]))
+        for epoch in range(len(scores))
+    ]
+    assert since[-1] == 2 and max(since[:-1]) < 2
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(data_dir, tmp_path, capsys):
