@@ -7,6 +7,7 @@ the bridge, before any operation or device query -> Keras policy -> seeds.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import sys
@@ -52,15 +53,11 @@ class Runtime:
       device_name: For `tf.device`: variables and steps go there.
       precision: `float32`, `bfloat16` or `float16`, of the layers; logits,
         loss and metrics are float32 in any case.
-      policy_name: Name of the Keras policy that is now the global one.
-      num_threads: Threads an operation may use; None is TensorFlow's choice.
     """
 
     device: str
     device_name: str
     precision: str
-    policy_name: str
-    num_threads: int | None
 
     @property
     def needs_static_shapes(self) -> bool:
@@ -229,7 +226,6 @@ def setup_runtime(
     prepare_environment(device)
     device = resolve_device(device, warn)
     tf = _tensorflow()
-    num_threads = None
     if device == "hpu":
         _load_hpu(tf)
     elif device == "gpu":
@@ -238,7 +234,7 @@ def setup_runtime(
         if tf.config.get_visible_devices("GPU"):
             tf.config.set_visible_devices([], "GPU")
         hardware.share_heap()
-        num_threads = _share_cpu(tf, local_size)
+        _share_cpu(tf, local_size)
     precision = resolve_precision(precision, device)
     tf.keras.mixed_precision.set_global_policy(_POLICIES[precision])
     tf.keras.utils.set_random_seed(seed)
@@ -248,8 +244,6 @@ def setup_runtime(
         device=device,
         device_name=f"/device:{device.upper()}:0",
         precision=precision,
-        policy_name=_POLICIES[precision],
-        num_threads=num_threads,
     )
 
 
@@ -291,15 +285,13 @@ def _take_gpu(tf: ModuleType, local_rank: int) -> None:
     tf.config.set_visible_devices(gpus[local_rank], "GPU")
 
 
-def _share_cpu(tf: ModuleType, local_size: int) -> int | None:
-    """Splits the cores among the local ranks; returns threads a process."""
+def _share_cpu(tf: ModuleType, local_size: int) -> None:
+    """Splits the cores among the local ranks."""
     if local_size <= 1 or _THREAD_VARIABLES & os.environ.keys():
-        return None
+        return
     num_threads = hardware.share_of_cores(local_size)
     threading = tf.config.threading
-    try:
+    # Once operations have run it stays as it is.
+    with contextlib.suppress(RuntimeError):
         threading.set_intra_op_parallelism_threads(num_threads)
         threading.set_inter_op_parallelism_threads(num_threads)
-    except RuntimeError:  # Operations have run: it stays as it is.
-        return threading.get_intra_op_parallelism_threads() or None
-    return num_threads

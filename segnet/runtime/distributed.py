@@ -28,15 +28,12 @@ __all__ = [
     "allreduce_gradients",
     "allreduce_sum",
     "any_rank",
-    "barrier",
     "broadcast_json",
     "broadcast_variables",
     "init",
     "is_chief",
     "is_worker_lost",
     "launched",
-    "local_rank",
-    "local_size",
     "rank",
     "shutdown",
     "size",
@@ -107,16 +104,6 @@ def rank() -> int:
 def size() -> int:
     """Number of workers."""
     return _hvd.size() if _hvd else 1
-
-
-def local_rank() -> int:
-    """Number of this worker on its host, from 0."""
-    return _hvd.local_rank() if _hvd else 0
-
-
-def local_size() -> int:
-    """Number of workers on this host."""
-    return _hvd.local_size() if _hvd else 1
 
 
 def is_chief() -> bool:
@@ -250,11 +237,6 @@ def any_rank(flag: bool, name: str = "any_rank") -> bool:
     """Whether the flag is set on any worker; the same answer on all."""
     votes = allreduce_array(np.array([int(flag)], np.int32), name)
     return bool(votes[0])
-
-
-def barrier() -> None:
-    """Returns once all workers are here."""
-    any_rank(False, "barrier")
 
 
 def broadcast_json(value: Any) -> Any:

@@ -51,8 +51,8 @@ def results(tmp_path_factory):
 
 
 def test_places(results):
-    assert results[0]["place"] == [0, 2, 0, 2, True]
-    assert results[1]["place"] == [1, 2, 1, 2, False]
+    assert results[0]["place"] == [0, 2, True]
+    assert results[1]["place"] == [1, 2, False]
 
 
 @pytest.mark.parametrize("rank", [0, 1])

@@ -44,13 +44,6 @@ def _depths(camera: Camera, count: int) -> np.ndarray:
     return camera.nearest() / nearness
 
 
-def _strip(camera: Camera, left: float, right: float) -> list:
-    """Outline of the ground between two distances beside the camera."""
-    depths = _depths(camera, 24)
-    there = [camera.project(left, z) for z in depths]
-    return there + [camera.project(right, z) for z in depths[::-1]]
-
-
 def draw_ground(canvas: Canvas, street: Street) -> None:
     """Draws pavements with slabs and kerbs, and the road between them."""
     rng, camera = canvas.rng, canvas.camera
