@@ -6,7 +6,7 @@ import os
 import pathlib
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from segnet import signals
 from segnet.convert import conversion, flags, pairs, split_writer, workers
