@@ -15,6 +15,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.contender import Work
+from segnet.constants import num_cores
 
 __all__ = ["create_conversion", "create_decoding"]
 
@@ -111,7 +112,7 @@ def create_decoding(
     def work() -> int:
         # Processes start anew each time, as those of the converter do.
         with concurrent.futures.ProcessPoolExecutor(
-            len(os.sched_getaffinity(0)),
+            num_cores(),
             mp_context=multiprocessing.get_context("spawn"),
         ) as pool:
             decode = functools.partial(_decode, arrays=arrays)

@@ -10,6 +10,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from segnet.constants import num_cores
+
 __all__ = ["describe"]
 
 _PACKAGES = (
@@ -25,7 +27,7 @@ def describe() -> dict[str, Any]:
     """Processor, cores, versions, revision, load and time, for JSON."""
     return {
         "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0)),
+        "cores": num_cores(),
         "memory_gb": round(
             os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1
         ),

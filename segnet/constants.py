@@ -1,6 +1,9 @@
-"""Names and numbers that several packages share."""
+"""Names and numbers that several packages share, and how they are found."""
 
 from __future__ import annotations
+
+import os
+import re
 
 __all__ = [
     "ARCHITECTURES",
@@ -9,6 +12,8 @@ __all__ = [
     "IGNORE_LABEL",
     "LOSSES",
     "MAX_CLASSES",
+    "num_cores",
+    "parse_size",
 ]
 
 # A pixel with this label takes no part in loss or metrics.
@@ -30,3 +35,31 @@ LOSSES = (
 AUGMENTATIONS = ("none", "basic", "strong")
 # Number formats of gradients on their way between workers.
 COMPRESSIONS = ("none", "fp16", "bf16")
+
+_SIZE = re.compile("([1-9][0-9]{0,4})[xX]([1-9][0-9]{0,4})")
+
+
+def num_cores() -> int:
+    """CPU cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1  # macOS
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Parses HEIGHTxWIDTH.
+
+    Args:
+      text: For example `96x128`; both numbers are 1 to 99999.
+
+    Returns:
+      (height, width) in pixels.
+
+    Raises:
+      ValueError: The text does not have this form. The caller knows the flag
+        to name.
+    """
+    match = _SIZE.fullmatch(text)
+    if not match:
+        raise ValueError(f"{text!r} is not HEIGHTxWIDTH")
+    return int(match[1]), int(match[2])

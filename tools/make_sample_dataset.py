@@ -13,7 +13,6 @@ from __future__ import annotations
 import concurrent.futures
 import dataclasses
 import multiprocessing
-import os
 import re
 import shlex
 import signal
@@ -33,6 +32,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from sample_scenes import CLASS_NAMES, VOID, render_scene
 
+from segnet.constants import num_cores
 from segnet.errors import ConfigError, DataError, RunError, UserError
 
 __all__ = ["annotation_picture", "main", "write_dataset"]
@@ -116,13 +116,6 @@ def _write_all(scenes: Sequence[_Scene], workers: int) -> Iterator[None]:
         pool.shutdown(cancel_futures=True)
 
 
-def _cores() -> int:
-    """Number of cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def _with_progress(done: Iterable[None], total: int) -> Iterator[None]:
     """Shows how far it is: a bar on a terminal, a few plain lines elsewhere."""
     if sys.stderr.isatty():
@@ -194,7 +187,7 @@ def write_dataset(
         for index in range(count)
     ]
     if workers is None:
-        workers = max(1, min(_cores(), len(scenes) // _SCENES_PER_PROCESS))
+        workers = max(1, min(num_cores(), len(scenes) // _SCENES_PER_PROCESS))
     for _ in _with_progress(_write_all(scenes, workers), len(scenes)):
         pass
     # Last, so that it marks a dataset as complete.

@@ -10,7 +10,7 @@ import dataclasses
 from typing import NoReturn
 
 from segnet.config.config import Config
-from segnet.config.values import parse_resolutions, parse_size
+from segnet.config.values import parse_crop, parse_resolutions
 from segnet.errors import ConfigError
 
 __all__ = [
@@ -253,7 +253,7 @@ def _stage_borders(config: Config) -> list[_Border]:
         sizes.append((epoch, height, width, (1.0, 1.0), batch))
         epoch += epochs
     whole = (config.input_height, config.input_width)
-    seen = parse_size(config.train_crop, "train_crop") or whole
+    seen = parse_crop(config.train_crop) or whole
     window = (seen[0] / whole[0], seen[1] / whole[1])
     sizes.append((epoch, *seen, window, config.batch_size))
     thaw = config.freeze_encoder_epochs

@@ -9,9 +9,9 @@ from typing import Any
 from segnet.config.config import Config
 from segnet.config.values import (
     check_size,
+    parse_crop,
     parse_profile_steps,
     parse_resolutions,
-    parse_size,
 )
 from segnet.errors import ConfigError
 
@@ -45,7 +45,7 @@ def check_values(config: Config) -> None:
     for field in dataclasses.fields(config):
         _check_rule(field, getattr(config, field.name))
     parse_resolutions(config.resolution_schedule)
-    parse_size(config.train_crop, "train_crop")
+    parse_crop(config.train_crop)
     parse_profile_steps(config.profile_steps)
 
 
@@ -68,7 +68,7 @@ def validate(config: Config) -> None:
             f"--resolution_schedule={config.resolution_schedule} leaves no "
             f"epoch of --epochs={config.epochs} at the input size; shorten it"
         )
-    crop = parse_size(config.train_crop, "train_crop")
+    crop = parse_crop(config.train_crop)
     if crop:
         check_size(config.architecture, *crop)
         if crop[0] > config.input_height or crop[1] > config.input_width:

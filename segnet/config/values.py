@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import re
 
-from segnet.constants import ARCHITECTURES
+from segnet.constants import ARCHITECTURES, parse_size
 from segnet.errors import ConfigError
 
 __all__ = [
     "check_size",
+    "parse_crop",
     "parse_profile_steps",
     "parse_resolutions",
-    "parse_size",
 ]
 
 
@@ -48,20 +48,21 @@ def parse_resolutions(text: str) -> list[tuple[int, int, int | None, int]]:
     return stages
 
 
-def parse_size(text: str, flag: str) -> tuple[int, int] | None:
-    """Parses HxW; None when empty.
+def parse_crop(text: str) -> tuple[int, int] | None:
+    """Parses `--train_crop`; None when empty.
 
     Raises:
-      ConfigError: If it is not two numbers above 0.
+      ConfigError: If it is not HxW, two numbers above 0.
     """
     if not text:
         return None
-    match = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", text)
-    if not match:
+    try:
+        return parse_size(text)
+    except ValueError:
         raise ConfigError(
-            f"--{flag}={text} is not HxW (height x width), for example 96x128"
-        )
-    return int(match[1]), int(match[2])
+            f"--train_crop={text} is not HxW (height x width), for example "
+            "96x128"
+        ) from None
 
 
 def parse_profile_steps(text: str) -> tuple[int, int] | None:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from segnet.constants import MAX_CLASSES
+from segnet.constants import MAX_CLASSES, num_cores, parse_size
 from segnet.errors import ConfigError
 
 __all__ = ["Settings", "help_text", "parse_flags"]
@@ -107,8 +107,8 @@ def parse_flags(argv: Sequence[str]) -> Settings:
             "num_classes": num_classes,
             "class_names": _class_names(given["class_names"], num_classes),
             "void_labels": _void_labels(given["void_labels"]),
-            "num_workers": given["num_workers"] or _num_cores(),
-            "resize": _size(given["resize"]),
+            "num_workers": given["num_workers"] or num_cores(),
+            "resize": _resize(given["resize"]),
         }
     )
 
@@ -220,18 +220,12 @@ def _void_labels(text: str) -> tuple[int, ...]:
     return tuple(sorted({int(part) for part in labels}))
 
 
-def _size(text: str) -> tuple[int, int] | None:
+def _resize(text: str) -> tuple[int, int] | None:
     if not text:
         return None
-    match = re.fullmatch(r"([1-9]\d{0,4})[xX]([1-9]\d{0,4})", text)
-    if not match:
+    try:
+        return parse_size(text)
+    except ValueError:
         raise ConfigError(
             f"--resize={text}: is not HEIGHTxWIDTH in pixels, such as 320x640"
-        )
-    return int(match[1]), int(match[2])
-
-
-def _num_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        ) from None

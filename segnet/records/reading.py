@@ -8,10 +8,10 @@ writes it.
 from __future__ import annotations
 
 import functools
-import os
 
 import tensorflow as tf
 
+from segnet.constants import num_cores
 from segnet.records import encoding
 
 __all__ = [
@@ -147,7 +147,7 @@ def read_record(path: tf.Tensor, offset: tf.Tensor) -> tf.Tensor:
 def num_parallel_calls() -> int:
     """Calls of a map that run at the same time: one for each thread."""
     threads = tf.config.threading.get_inter_op_parallelism_threads()
-    return threads or len(os.sched_getaffinity(0))
+    return threads or num_cores()
 
 
 def pipeline_options() -> tf.data.Options:

@@ -1,6 +1,6 @@
 """What this machine has to compute with, found by looking at files.
 
-Standard library only and no device is touched: a Gaudi's bridge ends the
+No TensorFlow, and no device is touched: a Gaudi's bridge ends the
 process when it finds no card, so this has to be known before it is loaded.
 """
 
@@ -12,6 +12,8 @@ import importlib.util
 import os
 import re
 from pathlib import Path
+
+from segnet.constants import num_cores
 
 __all__ = [
     "cpu_has_bfloat16",
@@ -140,13 +142,9 @@ def share_of_cores(local_size: int) -> int:
     The ones that the launcher has pinned this process to, if it has; else an
     even share of those it may use.
     """
-    if hasattr(os, "sched_getaffinity"):
-        num_cores = len(os.sched_getaffinity(0))
-    else:  # macOS
-        num_cores = os.cpu_count() or 1
     if os.environ.get(_BOUND_VARIABLE):
-        return num_cores
-    return max(1, num_cores // local_size)
+        return num_cores()
+    return max(1, num_cores() // local_size)
 
 
 def share_heap() -> bool:

@@ -161,13 +161,6 @@ def test_share_of_cores(monkeypatch, cores, local_size, bound, expected):
     assert hardware.share_of_cores(local_size) == expected
 
 
-def test_share_of_cores_without_affinity(monkeypatch):
-    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
-    monkeypatch.delenv("OMPI_MCA_orte_bound_at_launch", raising=False)
-    monkeypatch.setattr(os, "cpu_count", lambda: 6)
-    assert hardware.share_of_cores(3) == 2
-
-
 def test_heap_is_shared_where_the_c_library_can(monkeypatch):
     asked = []
     library = types.SimpleNamespace(mallopt=lambda *it: asked.append(it) or 1)
