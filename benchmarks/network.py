@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
+from segnet.runtime import hardware
+
 __all__ = ["Network"]
 
 
@@ -20,6 +22,7 @@ class Network:
       num_classes: Classes.
       width_multiplier: Factor on the channels.
       folded_upsampling: See `models.create_model`.
+      filtered_gradient: Likewise; by default as in a training here.
     """
 
     architecture: str
@@ -30,3 +33,6 @@ class Network:
     num_classes: int
     width_multiplier: float = 1.0
     folded_upsampling: bool = True
+    filtered_gradient: bool = dataclasses.field(
+        default_factory=hardware.cpu_gains_from_filtering
+    )

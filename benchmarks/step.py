@@ -31,6 +31,7 @@ def create_train_step(network: Network) -> steps.TrainStep:
         network.num_classes,
         width_multiplier=network.width_multiplier,
         folded_upsampling=network.folded_upsampling,
+        filtered_gradient=network.filtered_gradient,
     )
     optimizer = optim.create_optimizer(
         "adam", momentum=0.9, weight_decay=0.0, loss_scaling=False

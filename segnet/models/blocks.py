@@ -30,6 +30,7 @@ class Builder:
       width_multiplier: Factor on all numbers of channels but the classes'.
       batch_norm: Makes a batch norm layer, as Keras's class does; None: there
         is none, the convolutions do its work (see `models.folding`).
+      filtered_gradient: Whether wide convolutions are `CpuConv2D`.
     """
 
     batch_norm_momentum: float = 0.99
@@ -39,6 +40,7 @@ class Builder:
     batch_norm: Callable[..., tf.keras.layers.Layer] | None = (
         tf.keras.layers.BatchNormalization
     )
+    filtered_gradient: bool = False
 
     def channels(self, full: int) -> int:
         """The number of channels in place of the full network's."""
@@ -78,12 +80,17 @@ class Builder:
             "kernel_initializer": "he_normal",
             "name": name,
         }
+        filters = self.channels(filters)
         if upsample:
             convolution = layers.UpsampledConv2D(
-                self.channels(filters), folded=folded, **settings
+                filters, folded=folded, **settings
             )
+        elif self.filtered_gradient:
+            convolution = CpuConv2D(filters, **settings)
         else:
-            convolution = CpuConv2D(self.channels(filters), **settings)
+            convolution = tf.keras.layers.Conv2D(
+                filters, 3, padding="same", **settings
+            )
         values = convolution(inputs)
         if create_batch_norm:
             values = create_batch_norm(

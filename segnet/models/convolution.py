@@ -1,9 +1,10 @@
-"""3x3 convolutions whose kernel gradient is faster on a CPU.
+"""3x3 convolutions whose kernel gradient is faster on some CPUs.
 
 oneDNN reaches the machine's peak in a convolution, but only 0.45 to 0.7 of it
 in the gradient by the kernel, on CPUs without matrix units. Here the gradient
 is made of convolutions instead, with two thirds of the multiplications.
-Measured with TensorFlow 2.15 (oneDNN 3.2.1), AVX-512.
+Measured with TensorFlow 2.15 (oneDNN 3.2.1), AVX-512. Which CPUs gain by it is
+for `runtime.hardware.cpu_gains_from_filtering` to say.
 """
 
 from __future__ import annotations

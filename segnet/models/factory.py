@@ -28,6 +28,7 @@ def create_model(
     batch_norm: Callable[..., tf.keras.layers.Layer] | None = (
         tf.keras.layers.BatchNormalization
     ),
+    filtered_gradient: bool = False,
 ) -> tf.keras.Model:
     """Builds a network with random weights, of the Keras policy's dtypes.
 
@@ -50,6 +51,9 @@ def create_model(
         convolution as one (faster, equal up to rounding).
       batch_norm: Makes a batch norm layer; another one than Keras's must have
         its weights. None: a network without, for `fold_batch_norm`.
+      filtered_gradient: Whether the kernel gradients of wide convolutions are
+        made by minimal filtering, see `CpuConv2D`: the same up to rounding,
+        faster on some CPUs, and without effect on other devices.
 
     Returns:
       Model of uint8 RGB `[batch, height, width, 3]` to float32 logits
@@ -79,6 +83,7 @@ def create_model(
         dropout_position=dropout_position,
         width_multiplier=width_multiplier,
         batch_norm=batch_norm,
+        filtered_gradient=filtered_gradient,
     )
     if architecture == "segnet":
         logits = segnet.build(images, num_classes, builder)

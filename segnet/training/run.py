@@ -14,7 +14,7 @@ from segnet.data import sources
 from segnet.evaluation.evaluate import Evaluation
 from segnet.evaluation.inference import Predictor
 from segnet.models.sync_batch_norm import SyncBatchNormalization
-from segnet.runtime import distributed
+from segnet.runtime import distributed, hardware
 from segnet.runtime.device import Runtime
 from segnet.training import checkpoint, class_weights, losses, optim, steps
 from segnet.training.recalibration import Recalibration
@@ -162,6 +162,7 @@ def create_network(
         dropout_position=dropout_position,
         width_multiplier=config.width_multiplier,
         batch_norm=batch_norm,
+        filtered_gradient=hardware.cpu_gains_from_filtering(),
     )
 
 

@@ -10,6 +10,7 @@ from segnet import models
 from segnet.constants import ARCHITECTURES
 from segnet.errors import ConfigError
 from segnet.models import layers
+from segnet.models.convolution import CpuConv2D
 
 _TINY = 1 / 32
 
@@ -267,3 +268,21 @@ def test_what_cannot_be_built_is_refused(
 ):
     with pytest.raises(ConfigError, match=message):
         models.create_model(architecture, num_classes, input_shape=size)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_filtered_gradient_is_for_those_who_ask(architecture):
+    usual, filtered = (
+        models.create_model(
+            architecture, 3, width_multiplier=_TINY, filtered_gradient=asked
+        )
+        for asked in (False, True)
+    )
+    by_default = models.create_model(architecture, 3, width_multiplier=_TINY)
+    for model, expected in ((usual, 0), (by_default, 0), (filtered, 10)):
+        kinds = [type(layer) for layer in model.layers]
+        assert min(10, kinds.count(CpuConv2D)) == expected
+    # Checkpoints fit: the same weights under the same names.
+    assert [(w.name, w.shape) for w in filtered.weights] == [
+        (w.name, w.shape) for w in usual.weights
+    ]

@@ -118,9 +118,27 @@ def test_cpu_bfloat16(tmp_path, monkeypatch, text, expected):
     assert hardware.cpu_has_bfloat16() is expected
 
 
-def test_cpu_bfloat16_without_cpuinfo(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        ("fpu avx2 avx512f avx512_bf16", True),
+        ("fpu avx2 avx512f avx512_bf16 amx_bf16 amx_tile", False),
+        ("fpu avx2", False),
+    ],
+    ids=["AVX-512", "AMX", "AVX2"],
+)
+def test_filtering_is_for_cpus_that_gain(
+    tmp_path, monkeypatch, flags, expected
+):
+    (tmp_path / "cpuinfo").write_text(f"flags : {flags}\n")
+    monkeypatch.setattr(hardware, "CPU_INFO", str(tmp_path / "cpuinfo"))
+    assert hardware.cpu_gains_from_filtering() is expected
+
+
+def test_cpu_without_cpuinfo(tmp_path, monkeypatch):
     monkeypatch.setattr(hardware, "CPU_INFO", str(tmp_path / "absent"))
     assert not hardware.cpu_has_bfloat16()
+    assert not hardware.cpu_gains_from_filtering()
 
 
 @pytest.mark.parametrize(
