@@ -10,15 +10,10 @@ making more of them, or running again, gives the same files byte for byte.
 
 from __future__ import annotations
 
-import concurrent.futures
-import dataclasses
-import multiprocessing
 import re
 import shlex
-import signal
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -32,8 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from sample_scenes import CLASS_NAMES, VOID, render_scene
 
-from segnet.constants import num_cores
-from segnet.errors import ConfigError, DataError, RunError, UserError
+from segnet.errors import ConfigError, DataError, UserError
 
 __all__ = ["annotation_picture", "main", "write_dataset"]
 
@@ -46,23 +40,10 @@ _FOLDERS = tuple(
 _NAMES_FILE = "class_names.txt"
 _SUFFIXES = (".jpg", ".png", ".bmp")
 _OWN_FILE = re.compile(r"(train|val)_\d{5}\.(jpg|png|bmp)")
-# A process is worth starting for about as many scenes as it draws meanwhile.
-_SCENES_PER_PROCESS = 24
 # Red and green of an annotation, by class id, the last one for void. They make
 # it readable to the eye and mean nothing: the blue channel alone counts.
 _RED = np.array((90, 150, 110, 255, 230, 60, 20, 230, 250, 0), np.uint8)
 _GREEN = np.array((170, 80, 60, 255, 150, 150, 60, 20, 200, 0), np.uint8)
-
-
-@dataclasses.dataclass(frozen=True)
-class _Scene:
-    """One pair of files to write, as sent to a worker process."""
-
-    folder: Path
-    split: str
-    index: int
-    size: tuple[int, int]
-    seed: int
 
 
 def annotation_picture(labels: np.ndarray) -> np.ndarray:
@@ -77,55 +58,19 @@ def annotation_picture(labels: np.ndarray) -> np.ndarray:
     return np.dstack([_RED[labels], _GREEN[labels], labels])
 
 
-def _write_scene(scene: _Scene) -> None:
+def _write_scene(
+    folder: Path, split: str, index: int, size: tuple[int, int], seed: int
+) -> None:
     """Draws and writes one pair; the image format goes by turn."""
-    key = [scene.seed, _SPLITS.index(scene.split), scene.index]
-    image, labels = render_scene(np.random.default_rng(key), *scene.size)
-    stem = f"{scene.split}_{scene.index:05d}"
-    folder = scene.folder / scene.split
-    suffix = _SUFFIXES[scene.index % len(_SUFFIXES)]
+    key = [seed, _SPLITS.index(split), index]
+    image, labels = render_scene(np.random.default_rng(key), *size)
+    stem = f"{split}_{index:05d}"
+    suffix = _SUFFIXES[index % len(_SUFFIXES)]
     options = {"quality": 90} if suffix == ".jpg" else {}
-    path = folder / "images" / (stem + suffix)
+    path = folder / split / "images" / (stem + suffix)
     Image.fromarray(image).save(path, **options)
     picture = Image.fromarray(annotation_picture(labels))
-    picture.save(folder / "annotations" / f"{stem}.png")
-
-
-def _ignore_interrupt() -> None:
-    """Leaves Ctrl-C to the parent, which then stops its workers."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def _write_all(scenes: Sequence[_Scene], workers: int) -> Iterator[None]:
-    """Writes the scenes, yielding once for each that is done."""
-    if workers == 1:
-        yield from map(_write_scene, scenes)
-        return
-    # A fork of a process that has threads may hang; a fresh process does not.
-    pool = concurrent.futures.ProcessPoolExecutor(
-        workers,
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=_ignore_interrupt,
-    )
-    try:
-        yield from pool.map(_write_scene, scenes, chunksize=4)
-    except BrokenProcessPool as error:
-        message = "a worker process ended early; is there enough memory?"
-        raise RunError(message) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _with_progress(done: Iterable[None], total: int) -> Iterator[None]:
-    """Shows how far it is: a bar on a terminal, a few plain lines elsewhere."""
-    if sys.stderr.isatty():
-        yield from tqdm(done, total=total, unit="pair", desc="scenes")
-        return
-    step = max(-(-total // 4), 1)
-    for count, item in enumerate(done, start=1):
-        if count % step == 0 or count == total:
-            print(f"{count} of {total} scenes", file=sys.stderr, flush=True)
-        yield item
+    picture.save(folder / split / "annotations" / f"{stem}.png")
 
 
 def _prepare(folder: Path, overwrite: bool) -> None:
@@ -162,7 +107,6 @@ def write_dataset(
     size: tuple[int, int],
     seed: int = 0,
     overwrite: bool = False,
-    workers: int | None = None,
 ) -> None:
     """Writes the whole dataset.
 
@@ -172,24 +116,20 @@ def write_dataset(
       size: Height and width of the images in pixels, each at least 16.
       seed: Other seeds give other scenes; at least 0.
       overwrite: Whether scenes of an earlier run are replaced.
-      workers: Number of processes; by default what the cores and the number of
-        scenes allow. The files are the same whatever it is.
 
     Raises:
       DataError: `folder` is in use, or holds files of another origin.
-      RunError: A worker process died.
       OSError: A file cannot be written.
     """
     _prepare(folder, overwrite)
     scenes = [
-        _Scene(folder, split, index, size, seed)
+        (split, index)
         for split, count in zip(_SPLITS, counts, strict=True)
         for index in range(count)
     ]
-    if workers is None:
-        workers = max(1, min(num_cores(), len(scenes) // _SCENES_PER_PROCESS))
-    for _ in _with_progress(_write_all(scenes, workers), len(scenes)):
-        pass
+    # A bar on a terminal, nothing elsewhere: a scene of the demo takes 0.05 s.
+    for split, index in tqdm(scenes, unit="pair", disable=None):
+        _write_scene(folder, split, index, size, seed)
     # Last, so that it marks a dataset as complete.
     (folder / _NAMES_FILE).write_text("\n".join(CLASS_NAMES) + "\n")
 
@@ -278,6 +218,4 @@ def main(argv: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    # As an exception, so that the worker processes are stopped as well.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     sys.exit(main(sys.argv))
