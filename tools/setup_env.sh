@@ -174,7 +174,8 @@ install_horovod() {
     exit "$NO_COMPILER"
   fi
   cmake=$(find_cmake)
-  say "building Horovod (about 3 minutes on 2 cores; log: $log)"
+  say "building Horovod: 3 minutes on 2 cores that have nothing else to do," \
+    "8 on busy ones; 'tail -f $log' shows how far it is"
   rm -f "$VENV/horovod.stamp"
   # Reinstalled by force: it must match the TensorFlow that is there now.
   env "${HOROVOD_OPTIONS[@]}" CXX="$compiler" HOROVOD_CMAKE="$cmake" \
