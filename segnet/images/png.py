@@ -22,6 +22,7 @@ __all__ = [
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # Colour types of the format.
 GREY, RGB = 0, 2
+_HEADER_BYTES = 25  # of the chunk IHDR
 _UP = 2  # the filter that subtracts the row above
 _FILTERS = 5
 _CHANNELS = {GREY: 1, RGB: 3, 3: 1, 4: 2, 6: 4}
@@ -93,12 +94,16 @@ def check(data: bytes) -> None:
       data: The file's contents, which begin with `SIGNATURE`.
 
     Raises:
-      ValueError: The file is cut short, a chunk that a decoder needs does not
-        match its checksum or is unknown, the pixels are not in one place, or
-        they are packed in a way that there is not.
+      ValueError: The file is cut short, its header is not in its place, a
+        chunk that a decoder needs does not match its checksum or is unknown,
+        the pixels are not in one place, or they are packed in a way that there
+        is not.
     """
     pixels_end = None
     for name, start, end in _chunks(data):
+        is_header = end - start == _HEADER_BYTES and name == b"IHDR"
+        if is_header != (start == len(SIGNATURE)):
+            raise ValueError(f"no header, or another one, at byte {start}")
         if name[0] & 0x20:
             continue  # not needed
         checksum = int.from_bytes(data[end - 4 : end], "big")

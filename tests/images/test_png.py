@@ -130,6 +130,45 @@ def test_checks_are_as_strict_as_the_decoder_of_training(
         tf.io.decode_png(data, 3)
 
 
+def _damaged_files():
+    """Chunks that are doubled, moved, left out or longer; bits; ends."""
+    first, rest = zlib.compress(_ROWS)[:9], zlib.compress(_ROWS)[9:]
+    header = struct.pack(">IIBBBBB", 3, 4, 8, 2, 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"gAMA", struct.pack(">I", 45455)),
+              (b"IDAT", first), (b"IDAT", rest), (b"IEND", b"")]  # fmt: skip
+    for number, (name, body) in enumerate(chunks):
+        others = chunks[:number] + chunks[number + 1 :]
+        yield others
+        yield [*chunks[:number], (name, body + b"x"), *chunks[number + 1 :]]
+        for place in range(len(chunks)):
+            yield [*chunks[:place], (name, body), *chunks[place:]]
+            yield [*others[:place], (name, body), *others[place:]]
+
+
+def test_what_is_kept_as_it_is_can_be_decoded_in_training(tmp_path):
+    whole = _file(_PACKED, 3, 4, colour=2)
+    damaged = [whole[:end] for end in range(9, len(whole))]
+    for bit in range(8 * 8, 8 * len(whole)):
+        flipped = bytearray(whole)
+        flipped[bit // 8] ^= 1 << bit % 8
+        damaged.append(bytes(flipped))
+    damaged += [
+        png.SIGNATURE + b"".join(files.chunk(*chunk) for chunk in chunks)
+        for chunks in _damaged_files()
+    ]
+    path = tmp_path / "image.png"
+    kept = 0
+    for data in damaged:
+        path.write_bytes(data)
+        try:
+            image = images.read_image(path)
+        except DataError:
+            continue
+        kept += 1
+        assert tf.io.decode_png(image.data, 3).shape == (4, 3, 3)
+    assert 0 < kept < len(damaged) / 2
+
+
 @pytest.mark.parametrize("colour", [0, 4], ids=["grey", "with alpha"])
 def test_label_with_missing_pixels_is_refused(colour, tmp_path):
     # Pillow takes them for 0.
