@@ -92,11 +92,7 @@ def main(folder: Path) -> None:
     ]
     distributed.broadcast_variables(variables)
     result = {
-        "place": [
-            rank,
-            distributed.size(),
-            distributed.is_chief(),
-        ],
+        "ranks": [rank, distributed.size(), distributed.is_chief()],
         "variables": [v.numpy().tolist() for v in variables],
         "counts": distributed.allreduce_array(
             np.array([[2**40, rank]]), "counts"

@@ -48,40 +48,41 @@ _CPU_CYCLE_MS = "10"
 _hvd: ModuleType | None = None
 
 
-def init(*, seldom: bool = False) -> None:
+def init(*, long_cycle: bool = False) -> None:
     """Starts Horovod where a launcher started several processes.
 
     To be called once the device is set up, and before any other function
     here; calling it again does nothing.
 
     Args:
-      seldom: Whether Horovod's thread is to look for work less often than
-        every millisecond, unless HOROVOD_CYCLE_TIME says how often. Where it
-        shares the cores that compute, each look takes time from the step.
+      long_cycle: Whether Horovod's thread looks for work every 10 ms and not
+        every millisecond; HOROVOD_CYCLE_TIME, where set, wins. Where the
+        thread shares the cores that compute, each look takes time from the
+        step.
 
     Raises:
       ConfigError: If Horovod is missing, or cannot talk as launched.
     """
     global _hvd
-    place = launched()
-    if _hvd is not None or (place.size == 1 and not place.elastic):
+    launch = launched()
+    if _hvd is not None or (launch.size == 1 and not launch.elastic):
         return
     try:
         import horovod.tensorflow as hvd
     except ImportError as error:
         reason = (str(error).splitlines() or ["no reason given"])[0]
         raise ConfigError(
-            f"{place.size} processes were started but Horovod cannot be "
+            f"{launch.size} processes were started but Horovod cannot be "
             f"imported ({reason}); run `make setup-horovod`"
         ) from error
-    if seldom:
+    if long_cycle:
         os.environ.setdefault("HOROVOD_CYCLE_TIME", _CPU_CYCLE_MS)
     hvd.init()
-    if hvd.size() != place.size and not place.elastic:
+    if hvd.size() != launch.size and not launch.elastic:
         found = hvd.size()
         hvd.shutdown()
         raise ConfigError(
-            f"{place.size} processes were started but Horovod sees {found}: "
+            f"{launch.size} processes were started but Horovod sees {found}: "
             "it was built without MPI; start with horovodrun, or build it "
             "with HOROVOD_WITH_MPI=1 (BUILD.md)"
         )

@@ -1,4 +1,4 @@
-"""What `horovodrun` or `mpirun` told this process, before Horovod starts.
+"""What `horovodrun` or `mpirun` says of this process, before Horovod starts.
 
 Standard library only: a Gaudi and a GPU are picked by it before TensorFlow
 runs anything.
@@ -14,8 +14,8 @@ from segnet.errors import ConfigError
 
 __all__ = ["Launched", "launched"]
 
-# Rank, size, rank on the host, processes on the host, as told by horovodrun,
-# by Open MPI's mpirun, and by that of MPICH and Intel MPI.
+# Rank, size, rank on the host, processes on the host: as set by horovodrun, by
+# Open MPI's mpirun, and by that of MPICH and Intel MPI.
 _VARIABLES = (
     (
         "HOROVOD_RANK",
@@ -35,7 +35,7 @@ _VARIABLES = (
 
 @dataclasses.dataclass(frozen=True)
 class Launched:
-    """What the launcher told this process, known before Horovod starts.
+    """What the launcher says of this process, known before Horovod starts.
 
     Attributes:
       rank: Number of this process, from 0.
@@ -53,7 +53,7 @@ class Launched:
 
 
 def launched(environment: Mapping[str, str] | None = None) -> Launched:
-    """Reads what `horovodrun` or `mpirun` told this process.
+    """Reads what `horovodrun` or `mpirun` says of this process.
 
     Args:
       environment: Environment variables; this process's by default.

@@ -102,18 +102,18 @@ def set_up(config: Config) -> device.Runtime:
     Raises:
       ConfigError: Device, precision or launcher cannot be used.
     """
-    launched = distributed.launched()
+    launch = distributed.launched()
     runtime = device.setup_runtime(
         config.device,
         config.precision,
         seed=config.seed,
         deterministic=config.deterministic,
-        local_rank=launched.local_rank,
-        local_size=launched.local_size,
+        local_rank=launch.local_rank,
+        local_size=launch.local_size,
     )
     distributed.init(
         # Each layer of synchronised batch norm waits for a reduction.
-        seldom=runtime.device == "cpu" and not config.sync_batch_norm
+        long_cycle=runtime.device == "cpu" and not config.sync_batch_norm
     )
     return runtime
 

@@ -50,9 +50,9 @@ def results(tmp_path_factory):
     ]
 
 
-def test_places(results):
-    assert results[0]["place"] == [0, 2, True]
-    assert results[1]["place"] == [1, 2, False]
+def test_ranks(results):
+    assert results[0]["ranks"] == [0, 2, True]
+    assert results[1]["ranks"] == [1, 2, False]
 
 
 @pytest.mark.parametrize("rank", [0, 1])

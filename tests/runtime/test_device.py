@@ -216,8 +216,8 @@ def test_policy_and_conversion_by_the_bridge_exclude_each_other(monkeypatch):
 
 
 def test_setup_sets_policy_and_seeds():
-    place = setup_runtime("cpu", "bfloat16", seed=7)
-    assert place == Runtime(
+    runtime = setup_runtime("cpu", "bfloat16", seed=7)
+    assert runtime == Runtime(
         device="cpu",
         device_name="/device:CPU:0",
         precision="bfloat16",

@@ -28,7 +28,7 @@ def launch(monkeypatch):
 
 
 class _Horovod(types.ModuleType):
-    """A Horovod that sees the number of workers it is told."""
+    """A Horovod that sees the given number of workers."""
 
     def __init__(self, size):
         super().__init__("horovod.tensorflow")
@@ -112,11 +112,11 @@ def test_init_starts_horovod_once(launch, horovod):
 
 
 @pytest.mark.parametrize(
-    ("seldom", "given", "expected"),
+    ("long_cycle", "given", "expected"),
     [(True, None, "10"), (True, "3", "3"), (False, None, None)],
 )
 def test_workers_on_a_cpu_look_less_often(
-    seldom, given, expected, launch, horovod, monkeypatch
+    long_cycle, given, expected, launch, horovod, monkeypatch
 ):
     module = horovod(2)
     launch(0, 2)
@@ -125,7 +125,7 @@ def test_workers_on_a_cpu_look_less_often(
         monkeypatch.delenv("HOROVOD_CYCLE_TIME")
     seen = []
     module.init = lambda: seen.append(os.environ.get("HOROVOD_CYCLE_TIME"))
-    distributed.init(seldom=seldom)
+    distributed.init(long_cycle=long_cycle)
     distributed.shutdown()
     assert seen == [expected]
 

@@ -40,21 +40,21 @@ def test_launchers(environment):
 
 def test_horovodrun_goes_before_mpirun():
     # horovodrun may itself use mpirun.
-    place = launcher.launched(
+    launch = launcher.launched(
         {
             "OMPI_COMM_WORLD_SIZE": "8",
             "HOROVOD_RANK": "1",
             "HOROVOD_SIZE": "2",
         }
     )
-    assert (place.rank, place.size) == (1, 2)
+    assert (launch.rank, launch.size) == (1, 2)
 
 
 def test_elastic():
-    place = launcher.launched(
+    launch = launcher.launched(
         {"HOROVOD_RANK": "0", "HOROVOD_SIZE": "1", "HOROVOD_ELASTIC": "1"}
     )
-    assert place.elastic
+    assert launch.elastic
 
 
 def test_reads_this_process_by_default(monkeypatch):

@@ -12,7 +12,7 @@ prepare_environment(device)
 
 import tensorflow as tf  # noqa: E402 - the environment comes first
 
-place = setup_runtime(device, precision, seed=3)
+runtime = setup_runtime(device, precision, seed=3)
 layers = tf.keras.layers
 
 
@@ -27,7 +27,7 @@ def create_network() -> tf.keras.Model:
     return tf.keras.Model(inputs, layers.Conv2D(3, 1, dtype="float32")(x))
 
 
-with tf.device(place.device_name):
+with tf.device(runtime.device_name):
     network = create_network()
     optimizer = tf.keras.optimizers.Adam(0.01, jit_compile=False)
     optimizer.build(network.trainable_variables)
@@ -35,7 +35,7 @@ with tf.device(place.device_name):
 
 @tf.function
 def train_step(images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-    with tf.device(place.device_name), tf.GradientTape() as tape:
+    with tf.device(runtime.device_name), tf.GradientTape() as tape:
         logits = network(images, training=True)
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
         loss = tf.reduce_mean(losses)
@@ -48,7 +48,7 @@ def train_step(images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
 @tf.function
 def unpool(x: tf.Tensor) -> tf.Tensor:
     """Unpooling by a mask from MaxPoolGrad, which Gaudi has."""
-    with tf.device(place.device_name):
+    with tf.device(runtime.device_name):
         pooled = tf.nn.max_pool2d(x, 2, 2, "VALID")
         mask = tf.raw_ops.MaxPoolGrad(
             orig_input=x,
@@ -67,8 +67,8 @@ losses = [float(train_step(images, labels)) for _ in range(8)]
 print(
     json.dumps(
         {
-            "device_name": place.device_name,
-            "precision": place.precision,
+            "device_name": runtime.device_name,
+            "precision": runtime.precision,
             "losses": losses,
             "variables": sorted(
                 {v.device for v in network.variables + optimizer.variables}
