@@ -44,6 +44,9 @@ __all__ = [
 # (benchmarks/scaling.py).
 _CPU_CYCLE_MS = "10"
 
+# In the name of each operation of Horovod's; its own choices have it too.
+_LABEL = "Horovod"
+
 # `horovod.tensorflow` between init() and shutdown(), where there are several.
 _hvd: ModuleType | None = None
 
@@ -115,11 +118,12 @@ def is_chief() -> bool:
 def is_worker_lost(error: BaseException) -> bool:
     """Whether an error only says that another worker has gone.
 
-    That one has the message that matters; this one can leave quietly.
+    That one has the message that matters; this one can leave quietly. Horovod
+    raises an UnknownError with whatever its transport has to say, such as
+    "Connection reset by peer"; TensorFlow adds the name of the operation. What
+    the workers do not agree on, such as shapes, are errors of other types.
     """
-    if type(error).__name__ == "HorovodInternalError":
-        return True
-    return isinstance(error, tf.errors.OpError) and "Horovod" in str(error)
+    return isinstance(error, tf.errors.UnknownError) and _LABEL in str(error)
 
 
 def broadcast_variables(variables: Sequence[tf.Variable]) -> None:
@@ -141,7 +145,7 @@ def allreduce_sum(tensor: tf.Tensor, name: str) -> tf.Tensor:
     """
     if not _hvd:
         return tensor
-    return _hvd.allreduce(tensor, op=_hvd.Sum, name=name)
+    return _hvd.allreduce(tensor, op=_hvd.Sum, name=_operation(name))
 
 
 def allreduce_array(array: np.ndarray, name: str) -> np.ndarray:
@@ -185,7 +189,7 @@ def allreduce_gradients(
             present,
             op=_hvd.Sum,
             compression=getattr(_hvd.Compression, compression),
-            name="gradients",
+            name=_operation("gradients"),
         )
     else:
         sums = [
@@ -193,7 +197,7 @@ def allreduce_gradients(
                 gradient,
                 op=_hvd.Sum,
                 compression=getattr(_hvd.Compression, compression),
-                name=f"gradient_{index}",
+                name=_operation(f"gradient_{index}"),
             )
             for index, gradient in enumerate(present)
         ]
@@ -217,12 +221,14 @@ def _sum_bfloat16(gradients: list[tf.Tensor]) -> list[tf.Tensor]:
     counts = [gradient.shape.num_elements() for gradient in gradients]
     share = -(-sum(counts) // workers)
     flat = tf.pad(flat, [[0, share * workers - sum(counts)]])
-    shares = _hvd.alltoall(tf.bitcast(flat, tf.uint8), name="gradient_shares")
+    shares = _hvd.alltoall(
+        tf.bitcast(flat, tf.uint8), name=_operation("gradient_shares")
+    )
     shares = tf.bitcast(tf.reshape(shares, [workers, share, 2]), tf.bfloat16)
     total = tf.reduce_sum(tf.cast(shares, tf.float32), 0)
     total = _hvd.allgather(
         tf.bitcast(tf.cast(total, tf.bfloat16), tf.uint8),
-        name="gradient_sums",
+        name=_operation("gradient_sums"),
     )
     total = tf.reshape(total, [share * workers, 2])
     total = tf.bitcast(total, tf.bfloat16)[: sum(counts)]
@@ -252,7 +258,14 @@ def allgather_json(value: Any) -> list[Any]:
         return [json.loads(text)]
     with tf.device("/device:CPU:0"):
         data = tf.constant(np.frombuffer(text, np.uint8))
-        lengths = _hvd.allgather(tf.constant([len(text)]), name="json_lengths")
-        data = _hvd.allgather(data, name="json_data").numpy()
+        lengths = _hvd.allgather(
+            tf.constant([len(text)]), name=_operation("json_lengths")
+        )
+        data = _hvd.allgather(data, name=_operation("json_data")).numpy()
     ends = np.cumsum(lengths.numpy())
     return [json.loads(part.tobytes()) for part in np.split(data, ends[:-1])]
+
+
+def _operation(name: str) -> str:
+    """Name of an operation by which `is_worker_lost` knows its errors."""
+    return f"{_LABEL}_{name}"

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 import tensorflow as tf
 
 from segnet.errors import ConfigError
 from segnet.runtime import distributed
 
+if TYPE_CHECKING:
+    from horovod.common.elastic import State
+
 __all__ = ["run_elastic"]
+
+T = TypeVar("T")
 
 
 def run_elastic(
-    function: Callable[[Callable[[], None]], None],
+    function: Callable[[Callable[[], None]], T],
     variables: Sequence[tf.Variable],
-) -> None:
+    initialise: Callable[[], None] = lambda: None,
+) -> T:
     """Runs a function that goes on when workers leave or join.
 
     When a worker is lost, the others go back to the last commit and call the
@@ -26,9 +34,16 @@ def run_elastic(
       function: Takes `commit`, to be called when the variables are worth
         going back to; it may not return.
       variables: All that the function goes on from.
+      initialise: Gives the variables their start. Called on rank 0, unless
+        it has received them from others before: not only at the beginning,
+        since all others may be lost while a worker joins them.
+
+    Returns:
+      What the function returned.
 
     Raises:
       ConfigError: If the launcher is not an elastic one.
+      RuntimeError: If Horovod ends the run before the function has returned.
     """
     if not distributed.launched().elastic:
         raise ConfigError(
@@ -36,12 +51,38 @@ def run_elastic(
             "--min-np 1 --max-np N --host-discovery-script SCRIPT python "
             "main.py --elastic ..."
         )
-    import horovod.tensorflow as hvd
+    # Not horovod.tensorflow.elastic.run: in Horovod 0.28 it drops an
+    # UnknownError that it does not recognise, as if the function had returned.
+    from horovod.common.elastic import run_fn
+    from horovod.common.exceptions import HostsUpdatedInterrupt
+
+    results: list[T] = []
+
+    def call(state: State) -> None:
+        try:
+            with _lost_workers_known():
+                results.append(function(state.commit))
+        except HostsUpdatedInterrupt as interrupt:
+            # Horovod would not synchronise where hosts were only removed. But
+            # by now others may have joined, and they do.
+            raise HostsUpdatedInterrupt(skip_sync=False) from interrupt
+
+    run_fn(call, _reset)(_create_state(variables, initialise))
+    if not results:
+        raise RuntimeError("Horovod ended the elastic run before its time")
+    return results[0]
+
+
+def _create_state(
+    variables: Sequence[tf.Variable], initialise: Callable[[], None]
+) -> State:
+    """What Horovod saves, restores and synchronises for `run_elastic`."""
     from horovod.common.elastic import State
-    from horovod.common.exceptions import HorovodInternalError
 
     class VariablesState(State):
         """The last commit, in host memory."""
+
+        synchronised = False
 
         def save(self) -> None:
             self._values = [variable.numpy() for variable in variables]
@@ -51,23 +92,37 @@ def run_elastic(
                 variable.assign(value)
 
         def sync(self) -> None:
-            distributed.broadcast_variables(variables)
+            if distributed.is_chief() and not self.synchronised:
+                initialise()
+            with _lost_workers_known():
+                distributed.broadcast_variables(variables)
+            self.synchronised = True
             self.save()
 
         def reset(self) -> None:
             """Nothing depends on the number of workers."""
 
-    def call(state: VariablesState) -> None:
-        try:
-            function(state.commit)
-        except tf.errors.OpError as error:
-            # Traced functions pass Horovod's error on as one of TensorFlow's.
-            if distributed.is_worker_lost(error):
-                raise HorovodInternalError(str(error)) from error
-            raise
-
     state = VariablesState(
         bcast_object=distributed.broadcast_json, get_rank=distributed.rank
     )
     state.save()
-    hvd.elastic.run(call)(state)
+    return state
+
+
+@contextlib.contextmanager
+def _lost_workers_known() -> Iterator[None]:
+    """Turns the error of a lost worker into the one that Horovod knows."""
+    from horovod.common.exceptions import HorovodInternalError
+
+    try:
+        yield
+    except tf.errors.UnknownError as error:
+        if distributed.is_worker_lost(error):
+            raise HorovodInternalError(str(error)) from error
+        raise
+
+
+def _reset() -> None:
+    """Leaves the workers there were for those there are."""
+    distributed.shutdown()
+    distributed.init()

@@ -217,11 +217,13 @@ def train_and_evaluate(
         sources.check_classes(splits.train, config.class_names, config.data_dir)
     config = resolve(config, splits.train.class_names)
     run = create_run(config, runtime, splits)
-    if distributed.is_chief():
+
+    def begin() -> None:
         with tf.device(runtime.device_name):
             how = initialise(run, say)
         millions = run.model.count_params() / 1e6
         say(f"{config.architecture}, {millions:.2f} M weights, {how}")
+
     with signals.StopVotes() as stop:
 
         def train(commit: Callable[[], None]) -> bool:
@@ -229,8 +231,10 @@ def train_and_evaluate(
             return trainer.train()
 
         if config.elastic:
-            stopped_early = elastic.run_elastic(train, run.variables)
+            stopped_early = elastic.run_elastic(train, run.variables, begin)
         else:
+            if distributed.is_chief():
+                begin()
             distributed.broadcast_variables(run.variables)
             stopped_early = train(lambda: None)
     return TrainResult(

@@ -156,13 +156,56 @@ def test_horovod_without_mpi_under_mpirun(launch, horovod):
     assert distributed.size() == 1
 
 
-def test_worker_lost():
-    class HorovodInternalError(RuntimeError):
-        pass
+def test_errors_name_the_operation(launch, horovod):
+    module = horovod(2)
+    launch(0, 2)
+    names = []
 
-    lost = tf.errors.UnknownError(None, None, "Horovod has been shut down.")
-    assert distributed.is_worker_lost(lost)
-    assert distributed.is_worker_lost(HorovodInternalError("gone"))
-    other = tf.errors.DataLossError(None, None, "corrupted record at 12")
-    assert not distributed.is_worker_lost(other)
-    assert not distributed.is_worker_lost(ValueError("Horovod"))
+    def reduce(tensor, *, name, **options):
+        names.append(name)
+        return tensor
+
+    module.allreduce = module.grouped_allreduce = module.alltoall = reduce
+    module.allgather = lambda tensor, name: tf.tile(
+        reduce(tensor, name=name), [2] + [1] * (len(tensor.shape) - 1)
+    )
+    module.Sum = "sum"
+    module.Compression = types.SimpleNamespace(none=None, fp16=None)
+    distributed.init()
+    for compression in COMPRESSIONS:
+        for grouped in (False, True):
+            distributed.allreduce_gradients(
+                [tf.constant([1.0, 2.0, 3.0])], compression, grouped=grouped
+            )
+    distributed.allreduce_array(np.array([1]), "images")
+    distributed.broadcast_json({"a": 1})
+    distributed.shutdown()
+    assert len(names) == 11
+    for name in names:
+        # What the transport says need not.
+        said = f"Connection reset by peer [[{{{{node {name}}}}}]]"
+        lost = tf.errors.UnknownError(None, None, said)
+        assert distributed.is_worker_lost(lost), name
+
+
+@pytest.mark.parametrize(
+    ("error", "lost"),
+    [
+        (
+            tf.errors.UnknownError(None, None, "Horovod has been shut down"),
+            True,
+        ),
+        (tf.errors.UnknownError(None, None, "Connection reset by peer"), False),
+        # All workers are there, and do not agree.
+        (
+            tf.errors.FailedPreconditionError(
+                None, None, "Mismatched shapes [Op:HorovodAllreduce]"
+            ),
+            False,
+        ),
+        (tf.errors.DataLossError(None, None, "corrupted record at 12"), False),
+        (ValueError("Horovod"), False),
+    ],
+)
+def test_worker_lost(error, lost):
+    assert distributed.is_worker_lost(error) is lost
