@@ -44,6 +44,10 @@ __all__ = [
 # (benchmarks/scaling.py).
 _CPU_CYCLE_MS = "10"
 
+# How long workers that connect wait for one that is being started. If it takes
+# longer than that, TensorFlow's import included, Horovod aborts those waiting;
+# its own 30 s are too few on a busy machine.
+_ELASTIC_TIMEOUT_SECS = "120"
 # In the name of each operation of Horovod's; its own choices have it too.
 _LABEL = "Horovod"
 
@@ -80,6 +84,10 @@ def init(*, long_cycle: bool = False) -> None:
         ) from error
     if long_cycle:
         os.environ.setdefault("HOROVOD_CYCLE_TIME", _CPU_CYCLE_MS)
+    if launch.elastic:
+        os.environ.setdefault(
+            "HOROVOD_GLOO_TIMEOUT_SECONDS", _ELASTIC_TIMEOUT_SECS
+        )
     hvd.init()
     if hvd.size() != launch.size and not launch.elastic:
         found = hvd.size()

@@ -19,6 +19,8 @@ from segnet.runtime import distributed
 def launch(monkeypatch):
     """Makes this process look like one that a launcher started."""
     monkeypatch.setattr(distributed, "_hvd", None)
+    # So that what `init` sets for elastic jobs goes after the test.
+    monkeypatch.setenv("HOROVOD_GLOO_TIMEOUT_SECONDS", "60")
 
     def set_variables(rank, size, **others):
         for name, value in {"RANK": rank, "SIZE": size, **others}.items():
@@ -126,6 +128,27 @@ def test_workers_on_a_cpu_look_less_often(
     seen = []
     module.init = lambda: seen.append(os.environ.get("HOROVOD_CYCLE_TIME"))
     distributed.init(long_cycle=long_cycle)
+    distributed.shutdown()
+    assert seen == [expected]
+
+
+@pytest.mark.parametrize(
+    ("elastic", "given", "expected"),
+    [(1, None, "120"), (1, "90", "90"), (0, None, None)],
+)
+def test_elastic_workers_wait_for_those_that_start(
+    elastic, given, expected, launch, horovod, monkeypatch
+):
+    module = horovod(2)
+    launch(0, 2, ELASTIC=elastic)
+    monkeypatch.delenv("HOROVOD_GLOO_TIMEOUT_SECONDS")
+    if given is not None:
+        monkeypatch.setenv("HOROVOD_GLOO_TIMEOUT_SECONDS", given)
+    seen = []
+    module.init = lambda: seen.append(
+        os.environ.get("HOROVOD_GLOO_TIMEOUT_SECONDS")
+    )
+    distributed.init()
     distributed.shutdown()
     assert seen == [expected]
 

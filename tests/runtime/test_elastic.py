@@ -137,6 +137,7 @@ def horovod(monkeypatch):
         "RANK": 0,
         "SIZE": 2,
         "ELASTIC": 1,
+        "GLOO_TIMEOUT_SECONDS": 60,
     }.items():
         monkeypatch.setenv(f"HOROVOD_{name}", str(value))
     monkeypatch.setattr(distributed, "_hvd", None)
