@@ -1,4 +1,13 @@
-"""Training that survives the loss of workers, by Horovod's elastic mode."""
+"""Training that survives the loss of workers, by Horovod's elastic mode.
+
+What Horovod 0.28 does not survive, and nothing here can change:
+
+* A worker that dies while workers connect, as a new one does in its first
+  seconds: those that wait for it abort after a time (exit status 134), and
+  with them the job. The same command resumes the run.
+* A worker that dies after the last sum of a run, which nobody notices: all is
+  saved, but horovodrun ends with exit status 1.
+"""
 
 from __future__ import annotations
 
