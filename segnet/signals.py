@@ -117,8 +117,8 @@ def signals_held() -> Iterator[Callable[[], None]]:
         for number, handler in before.items():
             signal.signal(number, handler)
         # Also when something else went wrong, which the signal explains.
-        for number in arrived[:1]:
-            signal.raise_signal(number)
+        if arrived:
+            signal.raise_signal(arrived[0])
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pathlib
 import sys
@@ -21,5 +22,6 @@ if __name__ == "__main__":
     # Nothing here is for a GPU, which another process may be using.
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(main())

@@ -29,7 +29,7 @@ import urllib.request
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 try:
     from tqdm import tqdm
@@ -108,7 +108,15 @@ class _Source:
 class _HttpsRedirects(urllib.request.HTTPRedirectHandler):
     """Follows redirects to https only."""
 
-    def redirect_request(self, req, fp, code, msg, headers, newurl):
+    def redirect_request(
+        self,
+        req: urllib.request.Request,
+        fp: Any,
+        code: int,
+        msg: str,
+        headers: Any,
+        newurl: str,
+    ) -> urllib.request.Request | None:
         if not newurl.startswith("https://"):
             raise _Failure(f"{req.full_url} redirects to {newurl}: not https")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
@@ -151,7 +159,7 @@ def _chunks(
 ) -> Iterator[bytes]:
     """Yields what arrives; ends early where the connection breaks."""
     options = {"unit": "B", "unit_scale": True, "disable": None}
-    bar = contextlib.nullcontext()
+    bar: Any = contextlib.nullcontext()
     if tqdm:
         bar = tqdm(initial=start, total=end, **options)
     with bar, contextlib.suppress(OSError, http.client.HTTPException):

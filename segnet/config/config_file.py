@@ -45,7 +45,7 @@ def load_config(workdir: str) -> Config | None:
     try:
         with gfile(path).GFile(path, "r") as file:
             text = file.read()
-    except (*file_errors(), UnicodeDecodeError) as error:
+    except (UnicodeDecodeError, *file_errors()) as error:
         raise ConfigError(
             f"{path} cannot be read ({reason(error)}); use another --workdir"
         ) from error

@@ -78,7 +78,7 @@ def convert_pair(pair: Pair, rules: Rules) -> Converted | tuple[Problem, ...]:
             _check_sizes(pair, image, label)
     except DataError as error:
         problems.append(Problem(str(pair.annotation), str(error)))
-    if problems:
+    if problems or image is None or label is None:
         return tuple(problems)
     if any(histogram[value] for value in rules.void_labels):
         label = _void(label, histogram, rules.void_labels)

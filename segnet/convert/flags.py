@@ -11,6 +11,7 @@ import pathlib
 import re
 import textwrap
 from collections.abc import Sequence
+from typing import Any
 
 from absl import flags
 
@@ -158,7 +159,7 @@ def _define() -> flags.FlagValues:
     return values
 
 
-def _check_required(given: dict[str, object]) -> None:
+def _check_required(given: dict[str, Any]) -> None:
     inputs = ("images_dir", "annotations_dir", "num_classes")
     outputs = ("output_dir", "split")
     required = [*inputs, *outputs]

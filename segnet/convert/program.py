@@ -91,7 +91,7 @@ def convert(settings: Settings) -> Manifest:
         for result in results:
             statistics.merge(result.statistics)
         manifest = writer.commit(
-            [result.file for result in results],
+            [result.file for result in results if result.file],
             num_shards=num_shards,
             class_names=settings.class_names,
             skipped=[_entry(problem) for problem in problems],

@@ -158,7 +158,7 @@ def read_image(
     if size != (height, width):
         image = image.resize(size[::-1], Image.Resampling.BILINEAR)
     encoded = encode_image_png(np.asarray(image))
-    return EncodedImage(encoded, "png", *size, height, width)
+    return EncodedImage(encoded, "png", size[0], size[1], height, width)
 
 
 def load_annotation(

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import pyspng
 from isal import isal_zlib
+from isal.igzip_lib import IsalError
 
 __all__ = [
     "GREY",
@@ -142,7 +143,7 @@ def check_pixels(data: bytes) -> None:
     try:
         # More than there should be does no harm.
         rows = unpacker.decompress(packed, expected + 1)
-    except isal_zlib.error as error:
+    except IsalError as error:
         raise ValueError(str(error)) from None
     if len(rows) < expected or not (unpacker.eof or len(rows) > expected):
         raise ValueError("pixels are missing")

@@ -79,7 +79,7 @@ def encode_record(
     """
     if image_format not in _FORMATS:
         raise ValueError(f"image_format is {image_format!r}, not {_FORMATS}")
-    values = {
+    values: dict[str, bytes | int] = {
         IMAGE: image,
         FORMAT: image_format.encode(),
         FILENAME: filename,

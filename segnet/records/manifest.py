@@ -218,7 +218,7 @@ def _get(content: Any, key: str, kind: type) -> Any:
     if not isinstance(content, dict) or key not in content:
         raise KeyError(f"entry '{key}' is missing")
     value = content[key]
-    if type(value) is not kind or (kind is int and value < 0):
+    if type(value) is not kind or (isinstance(value, int) and value < 0):
         raise TypeError(f"entry '{key}' is {value!r:.40}, not {kind.__name__}")
     return value
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -52,7 +51,7 @@ _ELASTIC_TIMEOUT_SECS = "120"
 _LABEL = "Horovod"
 
 # `horovod.tensorflow` between init() and shutdown(), where there are several.
-_hvd: ModuleType | None = None
+_hvd: Any = None
 
 
 def init(*, long_cycle: bool = False) -> None:

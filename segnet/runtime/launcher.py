@@ -77,11 +77,12 @@ def launched(environment: Mapping[str, str] | None = None) -> Launched:
                     "number; unset it or start through horovodrun or mpirun"
                 )
             values.append(int(text))
-        if values[0] >= values[1]:
+        rank, size, local_rank, local_size = values
+        if rank >= size:
             raise ConfigError(
-                f"the environment says {names[0]}={values[0]} of "
-                f"{names[1]}={values[1]}; start through horovodrun or mpirun"
+                f"the environment says {names[0]}={rank} of "
+                f"{names[1]}={size}; start through horovodrun or mpirun"
             )
         elastic = environment.get("HOROVOD_ELASTIC") == "1"
-        return Launched(*values, elastic=elastic)
+        return Launched(rank, size, local_rank, local_size, elastic)
     return Launched()

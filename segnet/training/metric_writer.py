@@ -24,9 +24,8 @@ class MetricWriter:
           enabled: Whether this process writes.
           step: Steps done; later lines belong to work that is done again.
         """
-        self._enabled = enabled
         self._path = metrics_path(workdir)
-        self._writer = None
+        self._writer: tf.summary.SummaryWriter | None = None
         if not enabled:
             return
         with write_errors(self._path):
@@ -47,7 +46,7 @@ class MetricWriter:
         Raises:
           RunError: It cannot be written.
         """
-        if not self._enabled:
+        if self._writer is None:
             return
         line = json.dumps({"step": step, "epoch": epoch, **scalars})
         with write_errors(self._path):

@@ -103,7 +103,9 @@ def create_train_step(
                 tf.concat([[loss.weight(labels)], votes], 0), "weight"
             )
             gradients = _sum_of_parts(
-                lambda *part: differentiate(*part, reduced[0]),
+                lambda images, labels: differentiate(
+                    images, labels, reduced[0]
+                ),
                 _split(images, accumulate_steps),
                 _split(labels, accumulate_steps),
             )
