@@ -42,10 +42,14 @@ def load_config(workdir: str) -> Config | None:
     path = paths.config_path(workdir)
     if not has_config(workdir):
         return None
+    unreadable: tuple[type[Exception], ...] = (
+        UnicodeDecodeError,
+        *file_errors(),
+    )
     try:
         with gfile(path).GFile(path, "r") as file:
             text = file.read()
-    except (UnicodeDecodeError, *file_errors()) as error:
+    except unreadable as error:
         raise ConfigError(
             f"{path} cannot be read ({reason(error)}); use another --workdir"
         ) from error
