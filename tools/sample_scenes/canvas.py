@@ -53,9 +53,10 @@ CLASS_NAMES = (
 ) = range(len(CLASS_NAMES))
 VOID = len(CLASS_NAMES)
 
-# Small things and leaves, of whose outline an annotator is unsure: what is
-# around one becomes void unless it is of a class that comes before it here.
-_UNSURE = (PEDESTRIAN, SIGN, TREE)
+# Small things, leaves and worn paint, of whose outline an annotator is unsure:
+# what is around one becomes void unless it is of a class that comes before it
+# here.
+_UNSURE = (PEDESTRIAN, SIGN, LANE_MARKING, TREE)
 # Strength of the fine and of the coarse texture noise, by class id.
 _FINE = np.array([0.006, 0.045, 0.06, 0.05, 0.05, 0.17, 0.02, 0.04, 0.02])
 _COARSE = np.array([0.0, 0.07, 0.09, 0.12, 0.08, 0.22, 0.03, 0.05, 0.03])
