@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 
 import picture_files as files
 import pytest
@@ -45,18 +44,14 @@ def test_a_progress_bar_does_not_keep_workers_from_being_forked():
     assert "/3" in done.stderr
 
 
-def test_a_worker_killed_with_the_counter_locked_is_not_waited_for():
-    done = multiprocessing.get_context("spawn").Value("q", 7)
-    future = concurrent.futures.Future()
-    future.set_result(None)
-    told = []
-    follower = threading.Thread(
-        target=workers._follow, args=([future], done, told.append), daemon=True
-    )
-    with done.get_lock():
-        follower.start()
-        follower.join(10)
-        assert told == [7]
+def test_progress_is_what_all_jobs_have_done():
+    counts = [3, 4]
+    futures = [concurrent.futures.Future() for _ in counts]
+    for future in futures:
+        future.set_result(None)
+    reported = []
+    workers._follow(futures, counts, reported.append)
+    assert reported == [7]
 
 
 def test_a_signal_while_workers_start_comes_before_what_it_broke():
@@ -87,10 +82,10 @@ def test_work_with_signals_held_ends_where_it_asks_to():
 
 
 def test_processes_that_cannot_start_are_one_line(root, capsys, monkeypatch):
-    def fail(self, kind, value):
+    def fail(self, kind, size):
         raise OSError(24, "Too many open files")
 
-    monkeypatch.setattr(multiprocessing.context.BaseContext, "Value", fail)
+    monkeypatch.setattr(multiprocessing.context.BaseContext, "RawArray", fail)
     assert convert.main(files.flags(root, "--num_workers=2")) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert "worker processes cannot be started" in line
