@@ -221,7 +221,7 @@ def _follow(
 
 # Of a worker process: jobs, rules, and for each job the pairs that are done.
 # Each job has one writer, so no lock that a killed process could hold.
-_given: tuple[Sequence[_Job], Rules, MutableSequence[int]] | None = None
+_given: tuple[Sequence[_Job], Rules, MutableSequence[int]]
 
 
 def _start_worker(
@@ -231,22 +231,24 @@ def _start_worker(
     global _given
     _given = (jobs, rules, counts)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a fork inherits another
-    parent = multiprocessing.parent_process()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
 
-    def follow() -> None:
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
         multiprocessing.connection.wait([parent.sentinel])
         os._exit(1)
-
-    threading.Thread(target=follow, daemon=True).start()
 
 
 def _do_job(number: int) -> Part:
     jobs, rules, counts = _given
+    pairs, path = jobs[number]
 
     def advance() -> None:
         counts[number] += 1
 
-    return convert_part(*jobs[number], rules, advance)
+    return convert_part(pairs, path, rules, advance)
 
 
 def _encode(result: Converted) -> bytes:
