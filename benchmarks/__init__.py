@@ -1,4 +1,20 @@
-"""Measured ratios: `make bench`. Nothing here is imported by segnet."""
+"""Measurements behind the figures of the documentation.
+
+| command | figures in |
+|---|---|
+| `make bench`: `python -m benchmarks.run` | docs/performance.md, the ratios |
+| `python -m benchmarks.operations` | docs/performance.md, a training step |
+| `python -m benchmarks.growth` | docs/performance.md, how cost grows |
+| `python -m benchmarks.scaling` | docs/scaling.md |
+| `python -m benchmarks.compare_recipes` | docs/camvid.md; README, results |
+| `python -m benchmarks.draw_predictions` | docs/camvid.md, the picture |
+| `python -m benchmarks.kill_and_resume` | README, results |
+
+`comparisons` is the table of what `run` measures. `contenders` are the things
+that are measured; `contenders.own` is the one module that builds the network,
+the steps and the datasets of `segnet`. `harness` measures, describes the
+machine, makes the data and prints tables. `segnet` imports nothing from here.
+"""
 
 from __future__ import annotations
 

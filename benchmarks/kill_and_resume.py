@@ -12,48 +12,73 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import os
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-ROOT = Path(__file__).resolve().parents[1]
+from benchmarks.harness.datasets import draw_scenes
+from benchmarks.harness.programs import ROOT
 
-_EPOCHS = 4
+__all__ = ["main"]
+
 _KILLS_A_RUN = 3
-# How long to wait for a save to begin, seconds.
-_SAVE_WAIT = 20.0
+_SAVE_WAIT_SECS = 20.0  # For a save to begin.
+_FLAGS = (
+    "--input_height=32", "--input_width=64", "--batch_size=2", "--epochs=4",
+    "--device=cpu", "--precision=float32", "--deterministic",
+    "--width_multiplier=0.5", "--dropout=0.2", "--augment=basic",
+    "--ema_decay=0.9", "--gradient_clip_norm=1", "--lr_schedule=cosine",
+    "--checkpoint_every_steps=1", "--keep_checkpoints=2",
+)  # fmt: skip
 
 
-def main() -> int:
+@dataclasses.dataclass(frozen=True)
+class _Run:
+    """A run that has ended.
+
+    Attributes:
+      kills: How often it was killed.
+      kills_in_save: How many of them left a half-written checkpoint.
+      seconds: How long the last start took.
+      weights: Its last checkpoint.
+    """
+
+    kills: int
+    kills_in_save: int
+    seconds: float
+    weights: dict[str, np.ndarray]
+
+
+def main(argv: Sequence[str]) -> int:
     """Runs the comparison; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv)
     rng = np.random.default_rng(arguments.seed)
     equal = kills = saves = 0
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
-        _make_records(folder)
-        seconds = _train(folder, "undisturbed", [])[1]
-        expected = _weights(folder / "undisturbed")
-        print(f"undisturbed: {seconds:.1f} s", flush=True)
-        for number in range(arguments.runs):
-            moments = rng.uniform(0.2, 1.0, _KILLS_A_RUN) * seconds
-            counts, _ = _train(folder, f"run-{number}", list(moments))
-            weights = _weights(folder / f"run-{number}")
-            same = _are_equal(weights, expected)
+        draw_scenes(folder, num_train=8, num_val=2, height=32, width=64)
+        expected = _train(folder, "undisturbed", [])
+        print(f"undisturbed: {expected.seconds:.1f} s", flush=True)
+        for number in range(1, arguments.runs + 1):
+            moments = rng.uniform(0.2, 1.0, _KILLS_A_RUN) * expected.seconds
+            run = _train(folder, f"run-{number}", list(moments))
+            same = _are_equal(run.weights, expected.weights)
             equal += same
-            kills += counts[0]
-            saves += counts[1]
+            kills += run.kills
+            saves += run.kills_in_save
             print(
-                f"run {number + 1}: killed {counts[0]} times, {counts[1]} of "
-                f"them during a save, {'equal' if same else 'DIFFERENT'}",
+                f"run {number}: killed {run.kills} times, {run.kills_in_save} "
+                f"of them during a save, {'equal' if same else 'DIFFERENT'}",
                 flush=True,
             )
     print(
@@ -63,74 +88,23 @@ def main() -> int:
     return 0 if equal == arguments.runs else 1
 
 
-def _make_records(folder: Path) -> None:
-    """Draws and converts a few scenes."""
-    tools = ROOT / "tools"
-    _call(
-        tools / "make_sample_dataset.py",
-        f"--output_dir={folder / 'data'}",
-        "--num_train=8",
-        "--num_val=2",
-        "--height=32",
-        "--width=64",
-    )
-    for split in ("train", "val"):
-        data = folder / "data" / split
-        _call(
-            tools / "convert_to_tfrecord.py",
-            f"--images_dir={data / 'images'}",
-            f"--annotations_dir={data / 'annotations'}",
-            f"--output_dir={folder / 'records'}",
-            f"--split={split}",
-            "--num_classes=9",
-            "--void_labels=9",
-        )
-
-
-def _call(program: Path, *arguments: str) -> None:
-    subprocess.run(
-        [sys.executable, str(program), *arguments],
-        check=True,
-        stdout=subprocess.DEVNULL,
-    )
-
-
-def _train(
-    folder: Path, name: str, moments: list[float]
-) -> tuple[tuple[int, int], float]:
+def _train(folder: Path, name: str, moments: list[float]) -> _Run:
     """Trains to the end, killed after each of `moments` seconds.
 
     The last kill waits for the next save to begin.
-
-    Returns:
-      How often it was killed, and how often during a save; and the seconds of
-      the last start.
     """
+    workdir = folder / name
     command = [
         sys.executable,
         str(ROOT / "main.py"),
         f"--data_dir={folder / 'records'}",
-        f"--workdir={folder / name}",
-        "--input_height=32",
-        "--input_width=64",
-        "--batch_size=2",
-        f"--epochs={_EPOCHS}",
-        "--device=cpu",
-        "--precision=float32",
-        "--deterministic",
-        "--augment=basic",
-        "--width_multiplier=0.5",
-        "--dropout=0.2",
-        "--ema_decay=0.9",
-        "--gradient_clip_norm=1",
-        "--lr_schedule=cosine",
-        "--checkpoint_every_steps=1",
-        "--keep_checkpoints=2",
+        f"--workdir={workdir}",
+        *_FLAGS,
     ]
-    killed = during_save = 0
+    kills = kills_in_save = 0
     while True:
         start = time.perf_counter()
-        left = _half_saved(folder / name)
+        left = _half_saved(workdir)
         process = subprocess.Popen(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
         )
@@ -139,15 +113,16 @@ def _train(
             _, errors = process.communicate(timeout=moment)
         except subprocess.TimeoutExpired:
             if not moments:
-                _wait_for_save(folder / name, process)
+                _wait_for_save(workdir, process)
             process.kill()
             process.communicate()
-            killed += 1
-            during_save += bool(_half_saved(folder / name) - left)
+            kills += 1
+            kills_in_save += bool(_half_saved(workdir) - left)
             continue
         if process.returncode:
             sys.exit(f"{name}: exit {process.returncode}: {errors.decode()}")
-        return (killed, during_save), time.perf_counter() - start
+        seconds = time.perf_counter() - start
+        return _Run(kills, kills_in_save, seconds, _read_weights(workdir))
 
 
 def _half_saved(workdir: Path) -> set[tuple[Path, int]]:
@@ -166,13 +141,13 @@ def _half_saved(workdir: Path) -> set[tuple[Path, int]]:
 def _wait_for_save(workdir: Path, process: subprocess.Popen) -> None:
     """Returns when a save has begun that has not ended, or after a while."""
     before = _half_saved(workdir)
-    end = time.perf_counter() + _SAVE_WAIT
+    end = time.perf_counter() + _SAVE_WAIT_SECS
     while time.perf_counter() < end and process.poll() is None:
         if _half_saved(workdir) - before:
             return
 
 
-def _weights(workdir: Path) -> dict[str, np.ndarray]:
+def _read_weights(workdir: Path) -> dict[str, np.ndarray]:
     """All variables of the newest checkpoint: weights, optimizer, state."""
     import tensorflow as tf
 
@@ -195,4 +170,4 @@ def _are_equal(
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

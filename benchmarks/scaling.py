@@ -14,23 +14,28 @@ do, and two cores at least.
 from __future__ import annotations
 
 import argparse
+import collections
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-HOROVODRUN = Path(sys.executable).with_name("horovodrun")
-WORKERS = (8, 64, 512)
+from benchmarks.harness.programs import ROOT
+from segnet.config import Config
+
+__all__ = ["format_results", "main", "ring_seconds"]
+
+_HOROVODRUN = Path(sys.executable).with_name("horovodrun")
+_WORKERS = (8, 64, 512)
 # Gbit/s of one worker's link, in one direction.
-LINKS = (10, 25, 100, 200)
+_LINKS = (10, 25, 100, 200)
 # Seconds that one of the 2 (N - 1) messages of a ring takes at least.
-LATENCY_SECS = 20e-6
+_LATENCY_SECS = 20e-6
 _MARK = "MEASURED "
 
 
@@ -44,47 +49,26 @@ def ring_seconds(num_bytes: float, workers: int, gigabits: float) -> float:
     """
     messages = 2 * (workers - 1)
     seconds = messages / workers * num_bytes * 8 / (gigabits * 1e9)
-    return seconds + messages * LATENCY_SECS
+    return seconds + messages * _LATENCY_SECS
 
 
-def efficiency(compute_secs: float, reduce_secs: float) -> float:
-    """Share of the time that is computed, with nothing overlapped."""
-    return compute_secs / (compute_secs + reduce_secs)
-
-
-def main() -> None:
+def main(argv: Sequence[str]) -> None:
     """Measures and prints, or is one of the workers."""
-    arguments = _parse(sys.argv[1:])
-    if arguments.worker:
-        print(_MARK + json.dumps(_work(arguments)), flush=True)
-        return
-    _report(_measure(arguments), arguments)
-
-
-def measure(argv: Sequence[str]) -> dict[str, float]:
-    """Medians over the rounds, seconds, and the bytes of the gradients.
-
-    Args:
-      argv: As on the command line.
-    """
-    return _measure(_parse(argv))
-
-
-def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--batch", type=int, default=2, help="of a worker")
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--height", type=int, default=160)
-    parser.add_argument("--width", type=int, default=320)
-    parser.add_argument("--width_multiplier", type=float, default=1.0)
     parser.add_argument("--worker", help=argparse.SUPPRESS)
-    return parser.parse_args(argv)
+    arguments = parser.parse_args(argv)
+    if arguments.worker:
+        print(_MARK + json.dumps(_work(arguments)), flush=True)
+    else:
+        print(format_results(_measure(arguments), arguments.batch))
 
 
 def _measure(arguments: argparse.Namespace) -> dict[str, float]:
     """Medians over the rounds, seconds, and the bytes of the gradients."""
-    found: dict[str, list[float]] = {}
+    measured: dict[str, list[float]] = collections.defaultdict(list)
     for number in range(arguments.rounds):
         once = {
             "one": _start(arguments, "step", 2, batch=2 * arguments.batch),
@@ -93,11 +77,11 @@ def _measure(arguments: argparse.Namespace) -> dict[str, float]:
             "reduce": _start(arguments, "reduce", 1, horovod=True),
         }
         for name, result in once.items():
-            found.setdefault(name, []).append(result["seconds"])
-        found["bytes"] = [once["one"]["bytes"]]
+            measured[name].append(result["seconds"])
+        measured["bytes"].append(once["reduce"]["items"])
         listed = ", ".join(f"{k} {v['seconds']:.3f} s" for k, v in once.items())
         print(f"round {number + 1}: {listed}", flush=True)
-    return {name: statistics.median(values) for name, values in found.items()}
+    return {name: statistics.median(each) for name, each in measured.items()}
 
 
 def _start(
@@ -113,17 +97,12 @@ def _start(
     command = [
         sys.executable, "-m", "benchmarks.scaling", f"--worker={kind}",
         f"--batch={batch or arguments.batch}", f"--steps={arguments.steps}",
-        f"--height={arguments.height}", f"--width={arguments.width}",
-        f"--width_multiplier={arguments.width_multiplier}",
     ]  # fmt: skip
     if horovod:
-        command = [str(HOROVODRUN), "-np", "2", "-H", "localhost:2",
+        command = [str(_HOROVODRUN), "-np", "2", "-H", "localhost:2",
                    "--network-interfaces", "lo", *command]  # fmt: skip
-    environment = {
-        **os.environ,
-        "TF_NUM_INTRAOP_THREADS": str(threads),
-        "TF_NUM_INTEROP_THREADS": str(threads),
-    }
+    variables = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+    environment = os.environ | dict.fromkeys(variables, str(threads))
     processes = [
         subprocess.Popen(
             command, cwd=ROOT, env=environment, text=True,
@@ -131,106 +110,75 @@ def _start(
         )
         for _ in range(copies)
     ]  # fmt: skip
-    results = []
+    results: list[dict[str, float]] = []
     for process in processes:
         printed, errors = process.communicate()
         if process.returncode:
             sys.exit(f"a worker failed:\n{errors}")
-        results += [
-            json.loads(line.split(_MARK)[1])
-            for line in printed.splitlines()
-            if _MARK in line
-        ]
+        results += map(json.loads, re.findall(f"{_MARK}(.*)", printed))
     return max(results, key=lambda result: result["seconds"])
 
 
-def _work(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Median seconds of a step, or of an all-reduce of its gradients."""
-    from segnet import commands
-    from segnet.config import flags
-    from segnet.runtime.device import prepare_environment
+def _work(arguments: argparse.Namespace) -> dict[str, float]:
+    """Median seconds of a step, or of an all-reduce and its bytes."""
+    # Not in the process that starts the workers.
+    from benchmarks.contenders import own
 
-    command = flags.parse_command(
-        ["scaling", "--workdir=none", "--data_dir=none", "--device=cpu",
-         "--precision=float32", f"--batch_size={arguments.batch}",
-         f"--input_height={arguments.height}",
-         f"--input_width={arguments.width}",
-         f"--width_multiplier={arguments.width_multiplier}"]
-    )  # fmt: skip
-    prepare_environment("cpu")
-    device = commands.setup(command.config)
-    once, num_bytes = _prepare(command.config, device, arguments.worker)
-    once()  # Traces.
+    config = Config(
+        input_height=160,
+        input_width=320,
+        batch_size=arguments.batch,
+        device="cpu",
+        precision="float32",
+        class_names=tuple(map(str, range(11))),
+    )
+    if arguments.worker == "reduce":
+        work = own.all_reduction(config=config)
+    else:
+        work = own.training(config=config, steps=1)
+    prepared = work.prepare()
+    work.run(prepared)  # Traces.
     seconds = []
     for _ in range(arguments.steps):
         start = time.perf_counter()
-        once()
+        items = work.run(prepared)
         seconds.append(time.perf_counter() - start)
-    return {"seconds": statistics.median(seconds), "bytes": num_bytes}
+    return {"seconds": statistics.median(seconds), "items": items}
 
 
-def _prepare(config: Any, device: Any, kind: str) -> tuple[Any, int]:
-    """What is timed, and the bytes of the gradients."""
-    import tensorflow as tf
+def format_results(measured: Mapping[str, float], batch: int) -> str:
+    """The measured numbers and what follows from them.
 
-    from segnet.data import datasets
-    from segnet.runtime import distributed
-    from segnet.training import build, losses, steps
-
-    model = build.build_model(config, 11)
-    variables = model.trainable_variables
-    num_bytes = sum(4 * v.shape.num_elements() for v in variables)
-    if kind == "reduce":
-        gradients = [tf.zeros_like(variable) for variable in variables]
-        reduce = tf.function(distributed.allreduce_gradients, autograph=False)
-        return lambda: reduce(gradients)[0].numpy(), num_bytes
-    train_step = build.build_train_step(
-        config,
-        model,
-        losses.create_loss_fn("cross_entropy", 11),
-        build.build_optimizer(config, model, loss_scaling=False),
-        None,
-        steps.Totals(),
-        device_name=device.device_name,
-        freeze_encoder=False,
+    Args:
+      measured: Seconds `one`, `apart`, `two` and `reduce`, and `bytes`.
+      batch: Images a step of one of two workers.
+    """
+    one, apart, two, reduce = (
+        measured[name] for name in ("one", "apart", "two", "reduce")
     )
-    dataset = datasets.create_synthetic_dataset(
-        height=config.input_height, width=config.input_width,
-        batch_size=config.batch_size, num_classes=11, seed=0,
-    )  # fmt: skip
-    images, labels = next(iter(dataset))
-    rate, votes = tf.constant(1e-3), tf.zeros([2])
-    return lambda: train_step(images, labels, rate, votes).numpy(), num_bytes
-
-
-def _report(found: dict[str, float], arguments: argparse.Namespace) -> None:
-    """Prints the measured numbers and what follows from them."""
-    batch = arguments.batch
-    print(f"one process, 2 threads, batch {2 * batch}: {found['one']:.3f} s")
-    print(f"two processes apart, batch {batch}: {found['apart']:.3f} s")
-    print(f"two workers, batch {batch}: {found['two']:.3f} s")
-    print(
-        f"all-reduce of {found['bytes'] / 1e6:.1f} MB by two: "
-        f"{found['reduce']:.3f} s"
-    )
-    # Both take 2B images a step.
-    print(f"throughput, two workers / one: {found['one'] / found['two']:.3f}")
-    predicted = found["apart"] + found["reduce"]
-    print(
+    num_bytes, predicted = measured["bytes"], apart + reduce
+    lines = [
+        f"one process, 2 threads, batch {2 * batch}: {one:.3f} s",
+        f"two processes apart, batch {batch}: {apart:.3f} s",
+        f"two workers, batch {batch}: {two:.3f} s",
+        f"all-reduce of {num_bytes / 1e6:.1f} MB by two: {reduce:.3f} s",
+        # Both take the same images a step.
+        f"throughput, two workers / one: {one / two:.3f}",
         f"step of two workers: predicted {predicted:.3f} s, measured / "
-        f"predicted {found['two'] / predicted:.3f}"
-    )
-    print("\nefficiency with the step of one worker here, nothing overlapped")
-    print("workers  " + "  ".join(f"{link:>4} Gbit/s" for link in LINKS))
-    for workers in WORKERS:
-        row = [
-            efficiency(
-                found["apart"], ring_seconds(found["bytes"], workers, link)
-            )
-            for link in LINKS
-        ]
-        print(f"{workers:>7}  " + "  ".join(f"{x:>11.3f}" for x in row))
+        f"predicted {two / predicted:.3f}",
+        "\nefficiency with the step of one worker here, nothing overlapped",
+        "workers  " + "  ".join(f"{link:>4} Gbit/s" for link in _LINKS),
+    ]
+    for workers in _WORKERS:
+        shares = (
+            apart / (apart + ring_seconds(num_bytes, workers, link))
+            for link in _LINKS
+        )
+        lines.append(
+            f"{workers:>7}  " + "  ".join(f"{share:>11.3f}" for share in shares)
+        )
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -2,49 +2,39 @@
 
 Keras's layers and its Adam, nearest `UpSampling2D` before the convolution, the
 logits brought to size by `tf.image.resize`, sparse cross-entropy; a traced
-step, no pipeline. Nothing of `segnet` is used, so what makes it fast does not
-make the reference faster.
+step, no pipeline. Of `segnet` only the config is used, so what makes it fast
+does not make the reference faster.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import tensorflow as tf
 
-from benchmarks.contender import Work
-from benchmarks.network import Network
+from benchmarks.harness.timing import Work
+from segnet.config import Config
 
-__all__ = ["create_network", "create_step"]
+__all__ = ["create_network", "training"]
 
 _BLOCKS = ((2, 64), (2, 128), (3, 256), (3, 512))
 _DECODER = (512, 256, 128, 64)
 _MEANS = (103.939, 116.779, 123.68)
 
 
-def create_step(*, network: Mapping[str, Any], steps: int) -> Work:
-    """Prepares training steps on one random batch.
+def training(*, config: Config, steps: int) -> Work:
+    """Training steps in float32 on one random batch.
 
     Args:
-      network: Of `Network`; `folded_upsampling` does not matter.
+      config: As for `own.training`; the architecture does not matter.
       steps: Steps a round.
-
-    Returns:
-      Work that does `steps` steps and gives the number of images.
     """
-    shown = Network(**network)
-    half = shown.precision == "bfloat16"
-    tf.keras.mixed_precision.set_global_policy(
-        "mixed_bfloat16" if half else "float32"
-    )
-    model = create_network(shown.num_classes, shown.width_multiplier)
-    optimizer = tf.keras.optimizers.Adam(1e-4)
+    num_classes = len(config.class_names)
+    model = create_network(num_classes, config.width_multiplier)
+    optimizer = tf.keras.optimizers.Adam(config.learning_rate)
     loss_fn = tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    size = (shown.batch_size, shown.height, shown.width)
+    size = (config.batch_size, config.input_height, config.input_width)
     images = tf.random.uniform((*size, 3), maxval=256, dtype=tf.int32)
     images = tf.cast(images, tf.uint8)
-    labels = tf.random.uniform(size, maxval=shown.num_classes, dtype=tf.int32)
+    labels = tf.random.uniform(size, maxval=num_classes, dtype=tf.int32)
 
     @tf.function
     def train_step() -> tf.Tensor:
@@ -56,14 +46,12 @@ def create_step(*, network: Mapping[str, Any], steps: int) -> Work:
         )
         return loss
 
-    def work() -> int:
+    def run(prepared: None) -> int:
         for _ in range(steps):
-            loss = train_step().numpy()
-            if not loss < float("inf"):
-                raise RuntimeError(f"loss {loss}")
-        return steps * shown.batch_size
+            train_step().numpy()
+        return steps * config.batch_size
 
-    return work
+    return Work(run)
 
 
 def create_network(
@@ -91,8 +79,6 @@ def create_network(
             values = tf.keras.layers.UpSampling2D()(values)
         values = convolve(filters, None)(values)
         values = tf.keras.layers.BatchNormalization()(values)
-    values = tf.keras.layers.Conv2D(
-        num_classes, 3, padding="same", dtype="float32"
-    )(values)
+    values = tf.keras.layers.Conv2D(num_classes, 3, padding="same")(values)
     logits = tf.image.resize(values, 2 * tf.shape(values)[1:3])
     return tf.keras.Model(images, logits)

@@ -8,45 +8,41 @@ in `segnet`. Same channels, batch norm and losses as in `segnet.models`.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import nn
 
-from benchmarks.contender import Work
-from benchmarks.network import Network
+from benchmarks.harness.timing import Work
+from segnet.config import Config
 
-__all__ = ["create_network", "create_step"]
+__all__ = ["create_network", "training"]
 
 _BLOCKS = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
 _MEANS = (103.939, 116.779, 123.68)
 
 
-def create_step(*, network: Mapping[str, Any], steps: int) -> Work:
-    """Prepares training steps on one random batch.
+def training(*, config: Config, steps: int) -> Work:
+    """Training steps on one random batch.
 
     Args:
-      network: Of `Network`.
+      config: As for `own.training`.
       steps: Steps a round.
-
-    Returns:
-      Work that does `steps` steps and gives the number of images.
     """
-    shown = Network(**network)
-    torch.manual_seed(0)
+    torch.manual_seed(config.seed)
+    num_classes = len(config.class_names)
     module = create_network(
-        shown.architecture, shown.num_classes, shown.width_multiplier
+        config.architecture, num_classes, config.width_multiplier
     )
     module = module.to(memory_format=torch.channels_last).train()
     optimizer = torch.optim.Adam(module.parameters(), fused=True)
-    shape = (shown.batch_size, 3, shown.height, shown.width)
-    images = torch.randint(0, 256, shape, dtype=torch.uint8)
-    images = images.contiguous(memory_format=torch.channels_last)
-    labels = torch.randint(0, shown.num_classes, (shape[0], *shape[2:]))
-    half = shown.precision == "bfloat16"
+    size = (config.input_height, config.input_width)
+    images = torch.randint(
+        0, 256, (config.batch_size, 3, *size), dtype=torch.uint8
+    ).contiguous(memory_format=torch.channels_last)
+    labels = torch.randint(0, num_classes, (config.batch_size, *size))
+    half = config.precision == "bfloat16"
 
-    def work() -> int:
+    def run(prepared: None) -> int:
         for _ in range(steps):
             optimizer.zero_grad(set_to_none=True)
             with torch.autocast("cpu", torch.bfloat16, enabled=half):
@@ -56,11 +52,9 @@ def create_step(*, network: Mapping[str, Any], steps: int) -> Work:
             )
             loss.backward()
             optimizer.step()
-            if not loss.isfinite():
-                raise RuntimeError(f"loss {loss.item()}")
-        return steps * shown.batch_size
+        return steps * config.batch_size
 
-    return work
+    return Work(run)
 
 
 def create_network(
@@ -82,14 +76,17 @@ def _normalize(images: torch.Tensor) -> torch.Tensor:
     return images.flip(1).float() - means
 
 
-def _convolution(
-    inputs: int, outputs: int, *, batch_norm: bool, relu: bool
+def _convolutions(
+    channels: list[int], *, batch_norm: bool, relu: bool
 ) -> list[nn.Module]:
-    layers: list[nn.Module] = [nn.Conv2d(inputs, outputs, 3, padding=1)]
-    if batch_norm:
-        layers.append(nn.BatchNorm2d(outputs, eps=1e-3, momentum=0.01))
-    if relu:
-        layers.append(nn.ReLU(inplace=True))
+    """A chain of convolutions through numbers of channels."""
+    layers: list[nn.Module] = []
+    for inputs, outputs in itertools.pairwise(channels):
+        layers.append(nn.Conv2d(inputs, outputs, 3, padding=1))
+        if batch_norm:
+            layers.append(nn.BatchNorm2d(outputs, eps=1e-3, momentum=0.01))
+        if relu:
+            layers.append(nn.ReLU(inplace=True))
     return layers
 
 
@@ -101,19 +98,15 @@ class _VggSegNet(nn.Module):
         layers: list[nn.Module] = []
         channels = 3
         for repeats, filters in blocks:
-            for _ in range(repeats):
-                layers += _convolution(
-                    channels, filters, batch_norm=False, relu=True
-                )
-                channels = filters
+            widths = [channels] + [filters] * repeats
+            layers += _convolutions(widths, batch_norm=False, relu=True)
             layers.append(nn.MaxPool2d(2))
-        deepest = [filters for _, filters in blocks]
-        for number, filters in enumerate(reversed(deepest)):
+            channels = filters
+        for number, (_, filters) in enumerate(reversed(blocks)):
             if number:
                 layers.append(nn.Upsample(scale_factor=2))
-            layers += _convolution(
-                channels, filters, batch_norm=True, relu=False
-            )
+            widths = [channels, filters]
+            layers += _convolutions(widths, batch_norm=True, relu=False)
             channels = filters
         layers.append(nn.Conv2d(channels, classes, 3, padding=1))
         layers.append(nn.Upsample(scale_factor=2, mode="bilinear"))
@@ -130,34 +123,26 @@ class _SegNet(nn.Module):
     def __init__(self, blocks: list[tuple[int, int]], classes: int) -> None:
         super().__init__()
         self.encoder, self.decoder = nn.ModuleList(), nn.ModuleList()
-        channels = 3
+        channels = blocks[0][1]
         for number, (repeats, filters) in enumerate(blocks):
-            widths = [channels] + [filters] * repeats
-            self.encoder.append(self._convolutions(widths))
-            widths = [filters] * repeats
-            if number:
-                widths.append(blocks[number - 1][1])
-            self.decoder.insert(0, self._convolutions(widths))
+            there = [channels if number else 3] + [filters] * repeats
+            back = [filters] * repeats + [channels] * bool(number)
+            for part, widths in ((self.encoder, there), (self.decoder, back)):
+                layers = _convolutions(widths, batch_norm=True, relu=True)
+                part.append(nn.Sequential(*layers))
             channels = filters
         self.logits = nn.Conv2d(blocks[0][1], classes, 3, padding=1)
-
-    @staticmethod
-    def _convolutions(widths: list[int]) -> nn.Sequential:
-        layers: list[nn.Module] = []
-        for inputs, outputs in itertools.pairwise(widths):
-            layers += _convolution(inputs, outputs, batch_norm=True, relu=True)
-        return nn.Sequential(*layers)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Logits."""
         values = _normalize(images)
-        places = []
+        indices = []
         for block in self.encoder:
-            values, indices = nn.functional.max_pool2d(
+            values, found = nn.functional.max_pool2d(
                 block(values), 2, return_indices=True
             )
-            places.append(indices)
-        for block in self.decoder:
-            values = nn.functional.max_unpool2d(values, places.pop(), 2)
+            indices.append(found)
+        for block in reversed(self.decoder):
+            values = nn.functional.max_unpool2d(values, indices.pop(), 2)
             values = block(values)
         return self.logits(values)

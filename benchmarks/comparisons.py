@@ -1,0 +1,211 @@
+"""The table of what is measured: groups of contenders, rows of comparisons."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from benchmarks.harness.datasets import Dataset
+from benchmarks.harness.timing import Contender, Series, ratios
+from segnet.config import Config
+
+__all__ = ["FULL", "SMOKE", "Group", "Row", "Scale", "create_groups"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Scale:
+    """How large everything is.
+
+    Attributes:
+      size: Height and width of a network's input, pixels.
+      input_size: The same where the input alone is measured, pixels.
+      batch_size: Images a batch.
+      width_multiplier: Factor on the channels of the networks.
+      steps: Steps a round on a batch that is always there.
+      end_to_end_steps: Steps a round that begins with an empty pipeline.
+      batches: Batches a round of the input.
+      forward_batches: Batches a round of the forward pass.
+      rounds: Rounds that count.
+      warmups: Rounds before them.
+      repeats: How often the converter gets each pair: so often that its start,
+        0.2 s, counts little.
+      architectures: Networks to measure.
+    """
+
+    size: tuple[int, int] = (160, 320)
+    input_size: tuple[int, int] = (320, 640)
+    batch_size: int = 4
+    width_multiplier: float = 1.0
+    steps: int = 3
+    end_to_end_steps: int = 12
+    batches: int = 100
+    forward_batches: int = 20
+    rounds: int = 7
+    warmups: int = 2
+    repeats: int = 30
+    architectures: tuple[str, ...] = ("vgg_segnet", "segnet")
+
+
+FULL = Scale()
+SMOKE = Scale(
+    size=(32, 64), input_size=(32, 64), batch_size=2, width_multiplier=1 / 16,
+    steps=1, end_to_end_steps=2, batches=2, forward_batches=2, rounds=1,
+    warmups=0, repeats=3, architectures=("vgg_segnet",),
+)  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One line of the table.
+
+    Attributes:
+      text: What it says.
+      over: Name of the contender whose rate stands above the line.
+      under: The one below; empty for a value of one contender.
+      measure: `ratio` (of rates), `rate` (images/s) or `peak` (GB of memory).
+    """
+
+    text: str
+    over: str
+    under: str = ""
+    measure: str = "ratio"
+
+    def value(self, series: Mapping[str, Series]) -> list[float]:
+        """The value of each round, or one value.
+
+        Args:
+          series: What was measured of each contender of the group.
+        """
+        over = series[self.over]
+        if self.measure == "peak":
+            return [over.peak_bytes / 1e9]
+        if self.measure == "rate":
+            return [each.rate for each in over.rounds]
+        return ratios(over, series[self.under])
+
+
+@dataclasses.dataclass(frozen=True)
+class Group:
+    """Contenders that are measured in turn, and the rows made of them."""
+
+    name: str
+    contenders: Mapping[str, Contender]
+    rows: Sequence[Row]
+
+
+def create_groups(scale: Scale, data: Dataset) -> list[Group]:
+    """All groups.
+
+    Args:
+      scale: How large everything is.
+      data: What to read.
+    """
+    return [
+        *(_training_group(scale, data, name) for name in scale.architectures),
+        _input_group(scale, data),
+        _converter_group(scale, data),
+        _inference_group(scale, data),
+    ]
+
+
+def _config(scale: Scale, data: Dataset, **changes: object) -> Config:
+    """A run on a CPU, without batch norm in the encoder."""
+    settings: dict[str, Any] = {
+        "data_dir": data.records,
+        "input_height": scale.size[0],
+        "input_width": scale.size[1],
+        "batch_size": scale.batch_size,
+        "width_multiplier": scale.width_multiplier,
+        "batch_norm_in_encoder": False,
+        "augment": "basic",
+        "device": "cpu",
+        "precision": "bfloat16",
+        "class_names": tuple(map(str, range(data.num_classes))),
+    }
+    return Config(**settings | changes)
+
+
+def _training_group(scale: Scale, data: Dataset, architecture: str) -> Group:
+    """The training step, end to end and on one batch; PyTorch's and Keras's."""
+    contenders: dict[str, Contender] = {}
+    rows: list[Row] = []
+    for precision in ("float32", "bfloat16"):
+        config = _config(
+            scale, data, architecture=architecture, precision=precision
+        )
+        with_input = {"config": config, "steps": scale.end_to_end_steps}
+        config = dataclasses.replace(config, data_dir="")
+        one_batch = {"config": config, "steps": scale.steps}
+        step, torch, end = (
+            f"{name} {precision}" for name in ("step", "PyTorch", "end to end")
+        )
+        contenders[step] = Contender("own:training", one_batch)
+        contenders[end] = Contender("own:training", with_input)
+        contenders[torch] = Contender("torch_reference:training", one_batch)
+        rows += [
+            Row(f"step, {precision}, PyTorch = 1", step, torch),
+            Row(f"end to end, {precision}, step = 1", end, step),
+        ]
+    if architecture == "vgg_segnet":
+        settings = contenders["step float32"].settings
+        contenders["Keras"] = Contender("keras_reference:training", settings)
+        rows.append(Row(f"{end}, bare float32 step = 1", end, "Keras"))
+    rows.append(Row(f"memory of {end}, GB", end, measure="peak"))
+    return Group(architecture, contenders, rows)
+
+
+def _input_group(scale: Scale, data: Dataset) -> Group:
+    """The input alone."""
+    height, width = scale.input_size
+    config = _config(scale, data, input_height=height, input_width=width)
+    shards = {"config": config, "batches": scale.batches}
+    memory = shards | {"config": dataclasses.replace(config, cache="memory")}
+    return Group(
+        "input",
+        {
+            "shards": Contender("own:input_pipeline", shards),
+            "memory": Contender("own:input_pipeline", memory),
+            "cv2": Contender("cv2_loop:cv2_loop", shards | data.pairs("train")),
+        },
+        [
+            Row("from shards, images/s", "shards", measure="rate"),
+            Row("from memory, images/s", "memory", measure="rate"),
+            Row("from shards, cv2 loop = 1", "shards", "cv2"),
+        ],
+    )
+
+
+def _converter_group(scale: Scale, data: Dataset) -> Group:
+    """The converter against nothing but decoding."""
+    decoding = data.pairs("train") | {"repeats": scale.repeats}
+    conversion = decoding | {"num_classes": data.num_classes}
+    return Group(
+        "converter",
+        {
+            "convert": Contender("conversion:conversion", conversion),
+            "decode": Contender("conversion:decoding", decoding),
+        },
+        [Row("conversion, bare decoding = 1", "convert", "decode")],
+    )
+
+
+def _inference_group(scale: Scale, data: Dataset) -> Group:
+    """Evaluation and prediction against the forward pass."""
+    # Scores the larger split: what the start of the input takes, 0.04 s, would
+    # be one per cent of the 101 images of CamVid's other one.
+    config = _config(scale, data, eval_split="train")
+    forward = {"config": config, "batches": scale.forward_batches}
+    predict = {"config": config, "images_dir": data.pairs("val")["images_dir"]}
+    return Group(
+        "inference",
+        {
+            "forward": Contender("own:forward_pass", forward),
+            "evaluate": Contender("own:evaluation", {"config": config}),
+            "predict": Contender("own:prediction", predict),
+        },
+        [
+            Row("evaluation, forward pass = 1", "evaluate", "forward"),
+            Row("prediction, forward pass = 1", "predict", "forward"),
+        ],
+    )

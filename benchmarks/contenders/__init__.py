@@ -1,0 +1,1 @@
+"""What is measured: functions that prepare something and return its `Work`."""

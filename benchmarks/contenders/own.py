@@ -1,0 +1,204 @@
+"""Training, input, evaluation and prediction of `segnet`.
+
+The only module of the benchmarks that builds what a run consists of. A config
+here is that of a run: it names its classes, device and precision.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+
+import tensorflow as tf
+
+from benchmarks.harness.timing import Work
+from segnet.config import Config, schedule
+from segnet.data import datasets, sources
+from segnet.evaluation import predict
+from segnet.evaluation.evaluate import Evaluation
+from segnet.evaluation.inference import Predictor
+from segnet.records.splits import read_manifest
+from segnet.runtime import distributed
+from segnet.training import losses, optim, steps
+from segnet.training.run import create_network
+from segnet.training.start import set_up
+
+__all__ = [
+    "all_reduction", "create_batches", "create_model", "create_train_step",
+    "evaluation", "forward_pass", "input_pipeline", "prediction", "training",
+]  # fmt: skip
+
+# uint8 `[batch, height, width, 3]` and int32 `[batch, height, width]`.
+Batch = tuple[tf.Tensor, tf.Tensor]
+
+# More epochs than a benchmark can take.
+_MANY_EPOCHS = 10**6
+
+
+def create_model(config: Config) -> tf.keras.Model:
+    """The network, after device, precision and workers are set up."""
+    set_up(config)
+    return create_network(config)
+
+
+def create_train_step(
+    config: Config, model: tf.keras.Model
+) -> Callable[[Batch], None]:
+    """A step on one batch that returns when it is done, as the trainer's."""
+    optimizer = optim.create_optimizer(
+        config.optimizer,
+        momentum=config.momentum,
+        weight_decay=config.effective_weight_decay,
+        loss_scaling=False,
+    )
+    optimizer.build(model.trainable_variables)
+    train_step = steps.create_train_step(
+        model,
+        losses.create_loss_fn(config.loss, len(config.class_names)),
+        optim.Updater(optimizer, model.trainable_variables),
+        steps.Totals(),
+        device_name="/device:CPU:0",
+        reduce_sum=distributed.allreduce_sum,
+        reduce_gradients=distributed.allreduce_gradients,
+    )
+    rate, votes = tf.constant(config.learning_rate), tf.zeros([2])
+    return lambda batch: train_step(*batch, rate, votes).numpy()
+
+
+def create_batches(config: Config) -> Callable[[], Iterator[Batch]]:
+    """Starts of the trainer's input, each with an empty pipeline.
+
+    Args:
+      config: Without a `data_dir`, one random batch is there again and again.
+
+    Returns:
+      Function to an endless iterator, whose first batch has been taken: an
+      iterator that waited between two rounds would have batches ready.
+    """
+    if config.data_dir:
+        dataset = _open_training_data(config)
+    else:
+        dataset = datasets.create_synthetic_dataset(
+            height=config.input_height,
+            width=config.input_width,
+            batch_size=config.batch_size,
+            num_classes=len(config.class_names),
+            seed=config.seed,
+        )
+
+    def start() -> Iterator[Batch]:
+        batches = iter(dataset)
+        next(batches)
+        return batches
+
+    return start
+
+
+def _open_training_data(config: Config) -> tf.data.Dataset:
+    """The first stage of a run that hardly ends."""
+    config = dataclasses.replace(config, epochs=_MANY_EPOCHS)
+    manifest = read_manifest(config.data_dir, config.train_split)
+    plan = schedule.create_schedule(config, manifest.num_records, 1)
+    source = sources.RecordSource(
+        manifest,
+        config.data_dir,
+        cache=config.cache == "memory",
+        smallest=schedule.largest_input(config),
+    )
+    return datasets.create_train_dataset(
+        source,
+        plan.stages[0],
+        start_step=0,
+        end_step=plan.num_steps,
+        augment=config.augment,
+        seed=config.seed,
+        shard_index=0,
+        shard_count=1,
+    )
+
+
+def training(*, config: Config, steps: int) -> Work:
+    """Training steps, `steps` a round, on what `create_batches` gives."""
+    train_step = create_train_step(config, create_model(config))
+
+    def run(batches: Iterator[Batch]) -> int:
+        for _ in range(steps):
+            train_step(next(batches))
+        return steps * config.batch_size
+
+    return Work(run, create_batches(config))
+
+
+def all_reduction(*, config: Config) -> Work:
+    """One sum of the gradients over all workers a round; items are bytes."""
+    variables = create_model(config).trainable_variables
+    gradients = [tf.zeros_like(variable) for variable in variables]
+    num_bytes = sum(4 * each.shape.num_elements() for each in gradients)
+    reduce = tf.function(distributed.allreduce_gradients, autograph=False)
+
+    def run(prepared: None) -> int:
+        reduce(gradients)[0].numpy()
+        return num_bytes
+
+    return Work(run)
+
+
+def input_pipeline(*, config: Config, batches: int) -> Work:
+    """The trainer's input with nothing behind it, `batches` a round."""
+
+    def run(iterator: Iterator[Batch]) -> int:
+        return sum(len(next(iterator)[0]) for _ in range(batches))
+
+    return Work(run, create_batches(config))
+
+
+def forward_pass(*, config: Config, batches: int) -> Work:
+    """Forward passes of one random batch, `batches` a round."""
+    predictor = Predictor(config, set_up(config))
+    one_batch = dataclasses.replace(config, data_dir="")
+    images, _ = next(create_batches(one_batch)())
+
+    def run(prepared: None) -> int:
+        for _ in range(batches):
+            logits = predictor(images)
+        logits.numpy()
+        return batches * config.batch_size
+
+    return Work(run)
+
+
+def evaluation(*, config: Config) -> Work:
+    """Scores of the whole evaluation split, without boundary F1."""
+    score = Evaluation(
+        Predictor(config, set_up(config)),
+        read_manifest(config.data_dir, config.eval_split),
+        config,
+    )
+    return Work(lambda _: score()["images"])
+
+
+def prediction(*, config: Config, images_dir: str) -> Work:
+    """Labels and overlays of a folder of images, as PNG files."""
+    predictor = Predictor(config, set_up(config))
+    paths = predict.find_inputs(images_dir)
+
+    def run(prepared: None) -> int:
+        folder = tempfile.mkdtemp(prefix="bench-predict-")
+        problems = predict.predict(
+            predictor,
+            paths,
+            folder,
+            config.class_names,
+            height=config.input_height,
+            width=config.input_width,
+            batch_size=config.batch_size,
+            pad=False,
+        )
+        shutil.rmtree(folder)
+        if problems:
+            raise RuntimeError(f"{len(problems)} images: {problems[0]}")
+        return len(paths)
+
+    return Work(run)

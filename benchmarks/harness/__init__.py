@@ -1,0 +1,1 @@
+"""How it is measured: processes, times, data and tables."""
