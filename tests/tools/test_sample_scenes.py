@@ -58,7 +58,8 @@ def test_void_is_the_frame_and_around_what_is_hard_to_outline(scenes):
     windows = np.lib.stride_tricks.sliding_window_view(
         labels[:, 1:-1, 1:-1], (3, 3), (1, 2)
     )
-    unsure = np.isin(windows, [CLASS_NAMES.index(name) for name in UNSURE]).any(axis=(3, 4))
+    codes = [CLASS_NAMES.index(name) for name in UNSURE]
+    unsure = np.isin(windows, codes).any(axis=(3, 4))
     assert unsure[inner == VOID].mean() > 0.99
 
 
