@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import types
 from typing import Any, TextIO
 
 __all__ = ["Progress", "say"]
@@ -55,12 +54,7 @@ class Progress:
         """Gives the progress."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: types.TracebackType | None,
-    ) -> None:
+    def __exit__(self, *unused: object) -> None:
         """Ends the bar."""
         self.close()
 

@@ -22,7 +22,7 @@ _FAILING_STEP = 3
 
 def install(way: str, note: Path, argv: list[str]) -> None:
     """Prepares this process to fail."""
-    from segnet.records.verify import ExplainDamage
+    from segnet.records import verify
     from segnet.training import losses
 
     def noting(function: Callable, when: Callable[..., bool]) -> Callable:
@@ -36,10 +36,7 @@ def install(way: str, note: Path, argv: list[str]) -> None:
     if way == "shard":
         # As on a host whose own copy of the records is damaged.
         argv.append(f"--data_dir={note.parent / 'damaged'}")
-        ExplainDamage.__exit__ = noting(
-            ExplainDamage.__exit__,
-            lambda self, kind, error, trace: error is not None,
-        )
+        verify.verify_split = noting(verify.verify_split, lambda *split: True)
     elif way == "nan":
         loss = losses.Loss.__call__
         losses.Loss.__call__ = noting(

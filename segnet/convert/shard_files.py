@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import itertools
-import types
 from collections.abc import Callable, Iterator, Sequence
 
 from segnet.errors import RunError
@@ -52,12 +51,7 @@ class ShardWriter:
         """Gives the writer."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: types.TracebackType | None,
-    ) -> None:
+    def __exit__(self, *unused: object) -> None:
         """Closes the file.
 
         Raises:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import os
 import re
-import types
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -78,12 +77,7 @@ class SplitWriter:
         """Gives the writer."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: types.TracebackType | None,
-    ) -> None:
+    def __exit__(self, *unused: object) -> None:
         """Removes what was not committed."""
         with write_errors(self._output_dir):
             if self._gfile.exists(self._aside):

@@ -21,7 +21,7 @@ from segnet.records.reading import (
     read_record,
 )
 from segnet.records.splits import read_manifest
-from segnet.records.verify import ExplainDamage
+from segnet.records.verify import explain_damage
 
 __all__ = ["RecordSource", "Splits", "check_classes", "read_splits"]
 
@@ -133,11 +133,10 @@ class RecordSource:
           DataError: A record is damaged, missing or changed; names the file.
         """
         elements = iter(dataset)
-        damage = ExplainDamage(self.manifest, self.data_dir)
         while True:
             # Around the reading alone: what is done with an element can fail
             # with the same kinds of error.
-            with damage:
+            with explain_damage(self.manifest, self.data_dir):
                 try:
                     element = next(elements)
                 except StopIteration:

@@ -55,7 +55,6 @@ class Builder:
         batch_norm: bool,
         relu: bool,
         upsample: bool = False,
-        folded: bool = True,
     ) -> tf.Tensor:
         """3x3 convolution, then batch norm and ReLU as asked.
 
@@ -67,7 +66,6 @@ class Builder:
           batch_norm: Whether to normalise.
           relu: Whether to apply the ReLU.
           upsample: Whether to double height and width first (nearest).
-          folded: How to do so, see `UpsampledConv2D`.
 
         Returns:
           `[batch, height, width, filters]`, or of twice the size.
@@ -82,9 +80,7 @@ class Builder:
         }
         filters = self.channels(filters)
         if upsample:
-            convolution = layers.UpsampledConv2D(
-                filters, folded=folded, **settings
-            )
+            convolution = layers.UpsampledConv2D(filters, **settings)
         elif self.filtered_gradient:
             convolution = CpuConv2D(filters, **settings)
         else:

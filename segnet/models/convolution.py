@@ -51,13 +51,6 @@ class CpuConv2D(tf.keras.layers.Conv2D):
         bias = tf.convert_to_tensor(self.bias)
         return self.activation(_convolve(inputs, kernel, bias))
 
-    def get_config(self) -> dict[str, Any]:
-        """What `__init__` takes."""
-        config = super().get_config()
-        for fixed in ("kernel_size", "strides", "padding"):
-            del config[fixed]
-        return config
-
 
 def stored(variable: tf.Variable) -> tf.Variable:
     """The variable that a Keras precision policy wraps, or itself."""

@@ -24,7 +24,6 @@ def create_model(
     dropout_position: tf.Variable | None = None,
     batch_norm_momentum: float = 0.99,
     width_multiplier: float = 1.0,
-    folded_upsampling: bool = True,
     batch_norm: Callable[..., tf.keras.layers.Layer] | None = (
         tf.keras.layers.BatchNormalization
     ),
@@ -47,8 +46,6 @@ def create_model(
       batch_norm_momentum: Of batch norm's averages, in [0, 1).
       width_multiplier: Factor on the numbers of channels, for small networks
         of the same layers.
-      folded_upsampling: Whether `vgg_segnet` computes its upsampling and
-        convolution as one (faster, equal up to rounding).
       batch_norm: Makes a batch norm layer; another one than Keras's must have
         its weights. None: a network without, for `fold_batch_norm`.
       filtered_gradient: Whether the kernel gradients of wide convolutions are
@@ -93,7 +90,6 @@ def create_model(
             num_classes,
             builder,
             batch_norm_in_encoder=batch_norm_in_encoder,
-            folded_upsampling=folded_upsampling,
         )
     return tf.keras.Model(images, logits, name=architecture)
 

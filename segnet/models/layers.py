@@ -62,33 +62,25 @@ class UpsampledConv2D(tf.keras.layers.Conv2D):
     of 36 multiplications per input pixel. The borders agree too.
     """
 
-    def __init__(
-        self, filters: int, *, folded: bool = True, **kwargs: Any
-    ) -> None:
+    def __init__(self, filters: int, **kwargs: Any) -> None:
         """Creates the layer.
 
         Args:
           filters: Channels of the output.
-          folded: Whether to use the transposed convolution, instead of
-            upsampling and then convolving.
           **kwargs: Of `Conv2D`; kernel size, strides and padding are fixed.
         """
         super().__init__(filters, 3, padding="same", **kwargs)
-        self.folded = folded
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """See the class."""
-        if self.folded:
-            batch, height, width, _ = _shape(inputs)
-            outputs = tf.nn.conv2d_transpose(
-                inputs,
-                self._folded_kernel(),
-                [batch, 2 * height, 2 * width, self.filters],
-                strides=2,
-                padding="SAME",
-            )
-        else:
-            outputs = self.convolution_op(_nearest(inputs), self.kernel)
+        batch, height, width, _ = _shape(inputs)
+        outputs = tf.nn.conv2d_transpose(
+            inputs,
+            self._folded_kernel(),
+            [batch, 2 * height, 2 * width, self.filters],
+            strides=2,
+            padding="SAME",
+        )
         if self.use_bias:
             outputs = tf.nn.bias_add(outputs, self.bias)
         return self.activation(outputs)
@@ -111,13 +103,6 @@ class UpsampledConv2D(tf.keras.layers.Conv2D):
         return tf.TensorShape(
             [batch, height and 2 * height, width and 2 * width, self.filters]
         )
-
-    def get_config(self) -> dict[str, Any]:
-        """What `__init__` takes."""
-        config = super().get_config() | {"folded": self.folded}
-        for fixed in ("kernel_size", "padding"):
-            del config[fixed]
-        return config
 
 
 class PositionedDropout(tf.keras.layers.Layer):

@@ -29,7 +29,6 @@ def build(
     builder: Builder,
     *,
     batch_norm_in_encoder: bool,
-    folded_upsampling: bool,
 ) -> tf.Tensor:
     """Applies the network.
 
@@ -40,7 +39,6 @@ def build(
       builder: Makes the layers.
       batch_norm_in_encoder: Whether batch norm stands between each
         convolution of the encoder and its ReLU.
-      folded_upsampling: See `UpsampledConv2D`.
 
     Returns:
       float32 logits `[batch, height, width, num_classes]`.
@@ -71,7 +69,6 @@ def build(
             batch_norm=True,
             relu=False,
             upsample=upsample,
-            folded=folded_upsampling,
         )
         if deep:
             values = builder.drop(values, f"decoder_dropout{index}")

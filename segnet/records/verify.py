@@ -6,8 +6,9 @@ and a manifest, SPLIT.json.
 
 from __future__ import annotations
 
+import contextlib
 import os
-import types
+from collections.abc import Iterator
 
 import numpy as np
 import tensorflow as tf
@@ -24,7 +25,7 @@ from segnet.records.reading import (
 )
 from segnet.records.splits import manifest_path, read_manifest
 
-__all__ = ["ExplainDamage", "verify_split"]
+__all__ = ["explain_damage", "verify_split"]
 
 # What a damaged shard can look like to who reads it through tf.data.
 _READING_ERRORS = (
@@ -63,42 +64,28 @@ def verify_split(data_dir: str | os.PathLike[str], split: str) -> Manifest:
     return manifest
 
 
-class ExplainDamage:
+@contextlib.contextmanager
+def explain_damage(
+    manifest: Manifest, data_dir: str | os.PathLike[str]
+) -> Iterator[None]:
     """A context in which records are read: damage is reported by name.
 
     An error of TensorFlow that damaged, missing or changed shards explain
     becomes a DataError naming file and record; any other stays as it is. The
     shards are read completely to tell, but only once something went wrong.
+
+    Args:
+      manifest: Of the split.
+      data_dir: Folder of its shards.
+
+    Raises:
+      DataError: A shard is damaged, missing or changed.
     """
-
-    def __init__(
-        self, manifest: Manifest, data_dir: str | os.PathLike[str]
-    ) -> None:
-        """Remembers which split is read.
-
-        Args:
-          manifest: Of the split.
-          data_dir: Folder of its shards.
-        """
-        self._split = manifest.split
-        self._data_dir = data_dir
-
-    def __enter__(self) -> None:
-        """Nothing has gone wrong yet."""
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: types.TracebackType | None,
-    ) -> None:
-        """Looks for damage if reading failed.
-
-        Raises:
-          DataError: A shard is damaged, missing or changed.
-        """
-        if isinstance(error, _READING_ERRORS):
-            verify_split(self._data_dir, self._split)
+    try:
+        yield
+    except _READING_ERRORS:
+        verify_split(data_dir, manifest.split)
+        raise
 
 
 def _read_all(manifest: Manifest, paths: list[str]) -> Statistics:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-import types
 from typing import Any
 
 import tensorflow as tf
@@ -54,12 +53,7 @@ class Reporter:
         """Gives the reporter."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: types.TracebackType | None,
-    ) -> None:
+    def __exit__(self, *unused: object) -> None:
         """Ends the bar and closes the files."""
         if self._profiling:
             tf.profiler.experimental.stop()

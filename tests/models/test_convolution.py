@@ -140,10 +140,3 @@ def test_usual_operation_where_ours_is_not_for(
 
     operations = gradient.get_concrete_function().graph.get_operations()
     assert "Conv2DBackpropFilter" in {op.type for op in operations}
-
-
-def test_layer_is_made_again_from_its_config():
-    layer = convolution.CpuConv2D(4, name="one", activation="relu")
-    again = convolution.CpuConv2D.from_config(layer.get_config())
-    assert again.get_config() == layer.get_config()
-    assert again.kernel_size == (3, 3) and again.padding == "same"

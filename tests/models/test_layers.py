@@ -68,21 +68,9 @@ def test_folded_upsampling_equals_upsampling_and_convolution(
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-5 * scale)
 
 
-def test_folding_can_be_turned_off_with_the_same_weights(rng):
-    values = rng.normal(size=(1, 4, 6, 3)).astype(np.float32)
-    folded = layers.UpsampledConv2D(2, name="convolution")
-    unfolded = layers.UpsampledConv2D(2, folded=False, name="convolution")
-    expected = folded(values)
-    unfolded.build(values.shape)
-    unfolded.set_weights(folded.get_weights())
-    np.testing.assert_allclose(unfolded(values), expected, atol=1e-5)
-
-
-def test_upsampled_convolution_knows_its_shape_and_config():
-    layer = layers.UpsampledConv2D(5, folded=False, name="up")
+def test_upsampled_convolution_knows_its_shape():
+    layer = layers.UpsampledConv2D(5, name="up")
     assert layer.compute_output_shape((2, 3, None, 4)) == [2, 6, None, 5]
-    copy = layers.UpsampledConv2D.from_config(layer.get_config())
-    assert (copy.filters, copy.folded, copy.name) == (5, False, "up")
 
 
 @pytest.mark.usefixtures("mixed_bfloat16")

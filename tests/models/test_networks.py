@@ -38,17 +38,13 @@ def test_logits_have_the_size_of_the_input(architecture, images):
         assert logits.dtype == tf.float32
 
 
-@pytest.mark.parametrize(
-    ("architecture", "folded"),
-    [("vgg_segnet", True), ("vgg_segnet", False), ("segnet", True)],
-)
-def test_a_fixed_input_size_makes_all_shapes_static(architecture, folded):
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_a_fixed_input_size_makes_all_shapes_static(architecture):
     model = models.create_model(
         architecture,
         5,
         input_shape=(32, 64),
         width_multiplier=_TINY,
-        folded_upsampling=folded,
     )
     assert model.output_shape == (None, 32, 64, 5)
     outputs = tf.nest.flatten([layer.output for layer in model.layers])
@@ -164,28 +160,6 @@ def test_batch_norm_momentum_is_passed_on(architecture):
         layer.momentum for layer in model.layers if layer.name.endswith("_bn")
     }
     assert momenta == {0.9}
-
-
-def test_folding_the_upsampling_changes_nothing(images):
-    outcomes = []
-    weights = None
-    for folded in (True, False):
-        model = models.create_model(
-            "vgg_segnet", 3, width_multiplier=1 / 8, folded_upsampling=folded
-        )
-        weights = weights or model.get_weights()
-        model.set_weights(weights)
-        with tf.GradientTape() as tape:
-            logits = model(images)
-            loss = tf.reduce_mean(tf.square(logits))
-        names = [variable.name for variable in model.trainable_variables]
-        gradients = tape.gradient(loss, model.trainable_variables)
-        outcomes.append((names, [logits, *gradients]))
-    (names, folded), (same_names, plain) = outcomes
-    assert names == same_names
-    for ours, theirs in zip(folded, plain, strict=True):
-        scale = np.abs(theirs).max()
-        np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-5 * scale)
 
 
 def test_segnet_unpools_to_the_maxima_of_the_encoder(images):

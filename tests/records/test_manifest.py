@@ -13,7 +13,7 @@ from segnet.errors import DataError
 from segnet.records.manifest import Statistics
 from segnet.records.reading import read_record
 from segnet.records.splits import has_manifest, read_manifest
-from segnet.records.verify import ExplainDamage, verify_split
+from segnet.records.verify import explain_damage, verify_split
 
 convert = importlib.import_module("tools.convert_to_tfrecord")
 
@@ -180,16 +180,16 @@ def test_only_damage_is_explained(folder):
     error = tf.errors.InvalidArgumentError(None, None, "something else")
     with (
         pytest.raises(tf.errors.InvalidArgumentError, match="something else"),
-        ExplainDamage(manifest, folder),
+        explain_damage(manifest, folder),
     ):
         raise error
-    with pytest.raises(KeyError), ExplainDamage(manifest, folder):
+    with pytest.raises(KeyError), explain_damage(manifest, folder):
         raise KeyError("not of reading")
     offset = manifest.shards[1].offsets[2]
     flip(folder, 2, 100)
     with (
         pytest.raises(DataError, match=f"{SECOND}: record 2 at byte {offset}"),
-        ExplainDamage(manifest, folder),
+        explain_damage(manifest, folder),
     ):
         read_record(str(folder / SECOND), tf.constant(offset))
 
