@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from benchmarks.contenders import keras_reference
 from segnet import models
+from segnet.constants import ARCHITECTURES
 
 
 def test_keras_reference_is_the_same_network():
@@ -24,7 +25,7 @@ def test_keras_reference_is_the_same_network():
     np.testing.assert_allclose(bare(images), expected, atol=1e-5 * scale)
 
 
-@pytest.mark.parametrize("architecture", models.ARCHITECTURES)
+@pytest.mark.parametrize("architecture", sorted(ARCHITECTURES))
 def test_torch_reference_has_as_many_weights(architecture):
     pytest.importorskip("torch", reason="torch is only there for `make bench`")
     from benchmarks.contenders import torch_reference
