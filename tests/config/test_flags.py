@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from segnet.config import Config, flags
+from segnet.config import Config, config_file, flags
 from segnet.errors import ConfigError
 
 
@@ -55,6 +55,21 @@ def test_check_command_wants_workdir_and_image_path():
             flags.parse_command(["main.py", "--mode=predict", "--workdir=x"])
         )
     flags.check_command(flags.parse_command(["main.py", "--workdir=x"]))
+
+
+def test_flags_of_a_run_are_not_checked_against_the_defaults(tmp_path):
+    """They go with the run's own flags, see `config_file.merge`."""
+    line = ["main.py", f"--workdir={tmp_path}", "--train_crop=480x960"]
+    command = flags.parse_command(line)
+    with pytest.raises(ConfigError, match="larger than the input size 320x640"):
+        flags.check_command(command)
+    saved = Config(input_height=512, input_width=1024, train_crop="480x960")
+    config_file.save_config(str(tmp_path), saved)
+    flags.check_command(command)
+    # A value that suits no run is refused all the same.
+    for wrong in ("--epochs=0", "--train_crop=480", "--loss=hinge"):
+        with pytest.raises(ConfigError, match=wrong):
+            flags.check_command(flags.parse_command([*line, wrong]))
 
 
 def test_help_lists_every_flag():

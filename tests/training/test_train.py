@@ -7,8 +7,10 @@ import tensorflow as tf
 from conftest import lines, run_flags
 
 import main
+from segnet.config import config_file
 from segnet.data import datasets
 from segnet.training import checkpoint
+from segnet.training.run import create_network
 
 
 def test_a_frozen_encoder_keeps_its_weights(data_dir, trained, tmp_path):
@@ -39,6 +41,36 @@ def test_a_frozen_encoder_keeps_its_weights(data_dir, trained, tmp_path):
     # Ten encoder kernels stay, the decoder's five learn.
     assert sum(same.values()) == 10
     assert len(same) == 15
+
+
+def test_a_run_with_dropout_starts_from_one_without(
+    data_dir, trained, tmp_path
+):
+    """Dropout has no weights, so the network's are found by their names."""
+    status = main.main(
+        run_flags(
+            data_dir,
+            tmp_path / "run",
+            "--max_steps=1",
+            "--learning_rate=1e-30",
+            "--dropout=0.3",
+            f"--init_from={trained}",
+        )
+    )
+    assert status == 0
+    before = create_network(config_file.load_config(str(trained)))
+    after = create_network(config_file.load_config(str(tmp_path / "run")))
+    for network, workdir, which in (
+        (before, trained, "best"),
+        (after, tmp_path / "run", "latest"),
+    ):
+        path = checkpoint.saved_checkpoint(str(workdir), which)
+        checkpoint.restore_weights(network, path)
+    for ours, theirs in zip(
+        after.trainable_weights, before.trainable_weights, strict=True
+    ):
+        assert ours.name == theirs.name
+        np.testing.assert_array_equal(ours, theirs)
 
 
 def test_smaller_inputs_first(data_dir, tmp_path, monkeypatch):
