@@ -12,10 +12,10 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from segnet import images
 from segnet.constants import IGNORE_LABEL
 from segnet.convert.pairs import Pair, Problem
 from segnet.errors import DataError
+from segnet.images import image_files
 
 __all__ = ["Converted", "Rules", "convert_pair"]
 
@@ -27,7 +27,7 @@ class Rules:
     Attributes:
       num_classes: Labels are below it.
       void_labels: Labels written as 255 (ignore), also below `num_classes`.
-      annotation_mode: "blue" or "index", see `images.load_annotation`.
+      annotation_mode: "blue" or "index", see `image_files.load_annotation`.
       resize: (height, width), or None to keep the sizes.
       skip_invalid: Whether pairs are of use when others are not.
     """
@@ -44,14 +44,14 @@ class Converted:
     """A checked pair as its record holds it.
 
     Attributes:
-      image: As `images.read_image` gives it.
+      image: As `image_files.read_image` gives it.
       label: Greyscale PNG.
       histogram: 256 pixel counts of the written labels.
       filename: Of the image.
       stem: Of both files.
     """
 
-    image: images.EncodedImage
+    image: image_files.EncodedImage
     label: bytes
     histogram: tuple[int, ...]
     filename: str
@@ -67,11 +67,13 @@ def convert_pair(pair: Pair, rules: Rules) -> Converted | tuple[Problem, ...]:
     problems = []
     image = label = None
     try:
-        image = images.read_image(pair.image, rules.resize)
+        image = image_files.read_image(pair.image, rules.resize)
     except DataError as error:
         problems.append(Problem(str(pair.image), str(error)))
     try:
-        label = images.load_annotation(pair.annotation, rules.annotation_mode)
+        label = image_files.load_annotation(
+            pair.annotation, rules.annotation_mode
+        )
         histogram = _histogram(label)
         _check_labels(pair.annotation, label, histogram, rules)
         if image is not None:
@@ -87,7 +89,7 @@ def convert_pair(pair: Pair, rules: Rules) -> Converted | tuple[Problem, ...]:
         histogram = _histogram(label)
     return Converted(
         image=image,
-        label=images.encode_label(label),
+        label=image_files.encode_label(label),
         histogram=tuple(histogram),
         filename=pair.image.name,
         stem=pair.image.stem,
@@ -141,7 +143,7 @@ def _check_labels(
 
 
 def _check_sizes(
-    pair: Pair, image: images.EncodedImage, label: np.ndarray
+    pair: Pair, image: image_files.EncodedImage, label: np.ndarray
 ) -> None:
     height, width = label.shape
     size = (image.source_height, image.source_width)

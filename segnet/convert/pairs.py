@@ -7,8 +7,8 @@ import os
 import pathlib
 from collections.abc import Sequence
 
-from segnet import images
 from segnet.errors import DataError
+from segnet.images import image_files
 
 __all__ = ["Folders", "Pair", "Problem", "find_pairs"]
 
@@ -57,32 +57,26 @@ def find_pairs(
       DataError: A folder is missing or cannot be listed, or there is no image
         or no annotation in it.
     """
-    image_files = images.list_images(images_dir)
-    annotation_files = images.list_images(annotations_dir)
-    for files, folder, kind, suffixes in (
-        (image_files, images_dir, "image", images.IMAGE_SUFFIXES),
-        (
-            annotation_files,
-            annotations_dir,
-            "annotation",
-            images.ANNOTATION_SUFFIXES,
-        ),
+    by_folder = []
+    for folder, kind, suffixes in (
+        (images_dir, "image", image_files.IMAGE_SUFFIXES),
+        (annotations_dir, "annotation", image_files.ANNOTATION_SUFFIXES),
     ):
-        if not files:
+        by_folder.append(image_files.list_images(folder))
+        if not by_folder[-1]:
             raise DataError(
                 f"{folder}: has no {kind} ({', '.join(suffixes)}); check the "
                 "path (folders inside it are not searched)"
             )
     problems: list[Problem] = []
-    by_stem = _unique(image_files, problems)
-    annotations = _unique(annotation_files, problems)
+    by_stem, annotations = (_unique(files, problems) for files in by_folder)
     pairs = []
     for stem in sorted(by_stem.keys() | annotations.keys()):
         image, annotation = by_stem.get(stem), annotations.get(stem)
         if image is None or annotation is None:
             problems.append(_unpaired(stem, image, annotation, annotations_dir))
         elif annotation == _DOUBLE or image == _DOUBLE:
-            continue  # already told of
+            continue  # reported by _unique
         elif annotation.suffix.lower() in _JPEG_SUFFIXES:
             problems.append(
                 Problem(
@@ -93,8 +87,8 @@ def find_pairs(
             )
         else:
             pairs.append(Pair(image, annotation))
-    others = _others(images_dir, image_files)
-    others += _others(annotations_dir, annotation_files)
+    others = _others(images_dir, by_folder[0])
+    others += _others(annotations_dir, by_folder[1])
     return Folders(tuple(pairs), tuple(problems), tuple(others))
 
 

@@ -11,13 +11,12 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 import tensorflow as tf
 
-from segnet import images
 from segnet.data import resizing
 from segnet.errors import ConfigError, DataError
 from segnet.evaluation import inference
 from segnet.evaluation.ahead import map_ahead
 from segnet.files import write_bytes, write_errors
-from segnet.images import overlay
+from segnet.images import image_files, overlay
 
 __all__ = ["find_inputs", "predict"]
 
@@ -49,10 +48,10 @@ def find_inputs(image_path: str) -> list[str]:
             f"--image_path={image_path} does not exist; give an image file "
             "or a folder of images"
         )
-    paths = [str(path) for path in images.list_images(image_path)]
+    paths = [str(path) for path in image_files.list_images(image_path)]
     if not paths:
         raise DataError(
-            f"{image_path}: no image ({', '.join(images.IMAGE_SUFFIXES)}) in "
+            f"{image_path}: no image ({', '.join(image_files.IMAGE_SUFFIXES)}) in "
             "this folder; give another --image_path"
         )
     by_stem: dict[str, str] = {}
@@ -144,7 +143,7 @@ def _stem(path: str) -> str:
 def _load(path: str, height: int, width: int) -> _Picture | DataError:
     """A picture, or what is wrong with it."""
     try:
-        image = images.load_image(path)
+        image = image_files.load_image(path)
     except DataError as error:
         return error
     resized = resizing.resize_image(tf.constant(image), height, width)
@@ -172,6 +171,6 @@ def _write(
     label = inference.labels_at(logits, *picture.image.shape[:2])
     drawn = overlay.draw_overlay(picture.image, label, class_names)
     target = os.path.join(output_dir, _stem(picture.path))
-    write_bytes(f"{target}_labels.png", images.encode_label(label))
+    write_bytes(f"{target}_labels.png", image_files.encode_label(label))
     pixels = np.asarray(drawn)
-    write_bytes(f"{target}_overlay.png", images.encode_image_png(pixels))
+    write_bytes(f"{target}_overlay.png", image_files.encode_image_png(pixels))

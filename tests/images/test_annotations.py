@@ -7,8 +7,8 @@ import picture_files as files
 import pytest
 from PIL import Image
 
-from segnet import images
 from segnet.errors import DataError
+from segnet.images import image_files
 
 
 @pytest.fixture
@@ -40,14 +40,14 @@ def test_label_is_the_blue_channel(write, mode, name):
         "L": LABEL,
     }[mode]
     path = write(files.saved(array, name[2:].upper()), name)
-    loaded = images.load_annotation(path)
+    loaded = image_files.load_annotation(path)
     assert loaded.dtype == np.uint8
     np.testing.assert_array_equal(loaded, LABEL)
 
 
 def test_grey_with_alpha_is_grey(write):
     path = write(files.saved(LABEL, "PNG", "LA"))
-    np.testing.assert_array_equal(images.load_annotation(path), LABEL)
+    np.testing.assert_array_equal(image_files.load_annotation(path), LABEL)
 
 
 def test_index_mode_reads_palette_and_grey(write):
@@ -56,15 +56,19 @@ def test_index_mode_reads_palette_and_grey(write):
     buffer = io.BytesIO()
     image.save(buffer, "PNG", bits=2)
     path = write(buffer.getvalue())
-    np.testing.assert_array_equal(images.load_annotation(path, "index"), LABEL)
+    np.testing.assert_array_equal(
+        image_files.load_annotation(path, "index"), LABEL
+    )
     with pytest.raises(DataError, match="--annotation_mode=index"):
-        images.load_annotation(path)
+        image_files.load_annotation(path)
     grey = write(files.saved(LABEL, "PNG"), "b.png")
-    np.testing.assert_array_equal(images.load_annotation(grey, "index"), LABEL)
+    np.testing.assert_array_equal(
+        image_files.load_annotation(grey, "index"), LABEL
+    )
     with pytest.raises(DataError, match="--annotation_mode=blue"):
-        images.load_annotation(write(files.blue_png(LABEL)), "index")
+        image_files.load_annotation(write(files.blue_png(LABEL)), "index")
     with pytest.raises(ValueError, match="'red'"):
-        images.load_annotation(path, "red")
+        image_files.load_annotation(path, "red")
 
 
 @pytest.mark.parametrize(
@@ -81,24 +85,24 @@ def test_index_mode_reads_palette_and_grey(write):
 )
 def test_annotation_whose_values_are_not_sure_is_refused(write, data, message):
     with pytest.raises(DataError, match=message):
-        images.load_annotation(write(data))
+        image_files.load_annotation(write(data))
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (24, 40), (33, 7)])
 def test_label_png_is_8_bit_grey_and_lossless(shape):
     label = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-    data = images.encode_label(label)
+    data = image_files.encode_label(label)
     image = Image.open(io.BytesIO(data))
     assert image.mode == "L"
     assert data[24:26] == bytes([8, 0])  # bit depth, colour type
     np.testing.assert_array_equal(np.asarray(image), label)
     colour = np.dstack([label, 255 - label, label // 2])
-    data = images.encode_image_png(colour)
+    data = image_files.encode_image_png(colour)
     np.testing.assert_array_equal(decoded(data), colour)
 
 
 def test_only_uint8_of_the_right_rank_is_encoded():
     with pytest.raises(ValueError, match="int64"):
-        images.encode_label(np.zeros((2, 3), np.int64))
+        image_files.encode_label(np.zeros((2, 3), np.int64))
     with pytest.raises(ValueError, match=r"\(2, 3\)"):
-        images.encode_image_png(np.zeros((2, 3), np.uint8))
+        image_files.encode_image_png(np.zeros((2, 3), np.uint8))

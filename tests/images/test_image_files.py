@@ -9,8 +9,8 @@ import picture_files as files
 import pytest
 from PIL import Image
 
-from segnet import images
 from segnet.errors import DataError
+from segnet.images import image_files
 
 
 @pytest.fixture
@@ -51,10 +51,10 @@ RGB_16 = files.picture(3).astype(np.uint16) * 251 + 5
 )
 def test_every_colour_mode_becomes_rgb(write, data, expected):
     path = write(data)
-    loaded = images.load_image(path)
+    loaded = image_files.load_image(path)
     assert loaded.dtype == np.uint8
     np.testing.assert_array_equal(loaded, expected)
-    encoded = images.read_image(path)
+    encoded = image_files.read_image(path)
     np.testing.assert_array_equal(decoded(encoded.data), expected)
     assert (encoded.height, encoded.width) == (24, 40)
 
@@ -70,14 +70,14 @@ def test_palette_image_takes_the_colours(write, options):
     path = write(buffer.getvalue())
     table = np.array(PALETTE.getpalette(), np.uint8).reshape(-1, 3)
     expected = table[np.asarray(PALETTE)]
-    np.testing.assert_array_equal(images.load_image(path), expected)
+    np.testing.assert_array_equal(image_files.load_image(path), expected)
 
 
 def test_cmyk_is_converted(write):
     path = write(files.saved(RGB, "JPEG", "CMYK", quality=100), "a.jpg")
-    loaded = images.load_image(path)
+    loaded = image_files.load_image(path)
     assert np.abs(loaded.astype(int) - RGB).max() <= 12
-    encoded = images.read_image(path)
+    encoded = image_files.read_image(path)
     assert encoded.format == "png"
     np.testing.assert_array_equal(decoded(encoded.data), loaded)
 
@@ -102,15 +102,15 @@ def test_exif_rotation_is_applied_to_images_and_annotations(write, value):
     jpeg = files.saved(RGB, "JPEG", exif=exif)
     expected = UPRIGHT[value](decoded(jpeg))
     path = write(jpeg, "a.jpg")
-    np.testing.assert_array_equal(images.load_image(path), expected)
-    encoded = images.read_image(path)
+    np.testing.assert_array_equal(image_files.load_image(path), expected)
+    encoded = image_files.read_image(path)
     np.testing.assert_array_equal(decoded(encoded.data), expected)
     assert (encoded.height, encoded.width) == expected.shape[:2]
     assert (encoded.data == jpeg) == (value == 1)
     label = files.labels()
     path = write(files.saved(label, "PNG", exif=exif))
     np.testing.assert_array_equal(
-        images.load_annotation(path), UPRIGHT[value](label)
+        image_files.load_annotation(path), UPRIGHT[value](label)
     )
 
 
@@ -125,10 +125,10 @@ def test_exif_rotation_is_applied_to_images_and_annotations(write, value):
     ids=["jpeg", "progressive", "orientation9", "png"],
 )
 def test_plain_files_pass_through_untouched(write, data, name):
-    encoded = images.read_image(write(data, name))
+    encoded = image_files.read_image(write(data, name))
     assert encoded.data == data
     assert encoded.format == ("png" if name == "a.png" else "jpeg")
-    same_size = images.read_image(write(data, name), resize=(24, 40))
+    same_size = image_files.read_image(write(data, name), resize=(24, 40))
     assert same_size.data == data
 
 
@@ -140,7 +140,7 @@ def test_first_picture_of_a_two_picture_jpeg_passes_through(write):
     )
     path = write(buffer.getvalue(), "a.jpg")
     assert Image.open(buffer).format == "MPO"
-    encoded = images.read_image(path)
+    encoded = image_files.read_image(path)
     assert (encoded.format, encoded.data) == ("jpeg", buffer.getvalue())
 
 
@@ -149,7 +149,7 @@ def test_resize_is_bilinear_with_antialiasing(write):
     # and each column is what a triangle filter of width 4 gives.
     array = np.zeros((4, 12, 3), np.uint8)
     array[:, 6:] = 255
-    encoded = images.read_image(write(files.saved(array, "PNG")), (2, 6))
+    encoded = image_files.read_image(write(files.saved(array, "PNG")), (2, 6))
     assert (encoded.height, encoded.width) == (2, 6)
     assert (encoded.source_height, encoded.source_width) == (4, 12)
     row = decoded(encoded.data)[0, :, 0]
@@ -162,7 +162,7 @@ def test_resize_is_bilinear_with_antialiasing(write):
 def test_truncated_file_is_refused(write, kind, part):
     data = files.saved(RGB, kind)
     path = write(data[: int(len(data) * part)])
-    for read in (images.load_image, images.read_image):
+    for read in (image_files.load_image, image_files.read_image):
         with pytest.raises(DataError, match="damaged or incomplete") as caught:
             read(path)
         assert str(caught.value).startswith(f"{path}: ")
@@ -183,7 +183,11 @@ def test_truncated_file_is_refused(write, kind, part):
 )  # fmt: skip
 def test_what_is_no_image_is_refused_in_one_line(write, data, message):
     path = write(data)
-    for read in (images.load_image, images.read_image, images.load_annotation):
+    for read in (
+        image_files.load_image,
+        image_files.read_image,
+        image_files.load_annotation,
+    ):
         with pytest.raises(DataError, match=message) as caught:
             read(path)
         assert str(caught.value).startswith(f"{path}: ")
@@ -191,12 +195,12 @@ def test_what_is_no_image_is_refused_in_one_line(write, data, message):
 
 def test_missing_file_and_too_many_pixels(write, tmp_path, monkeypatch):
     with pytest.raises(DataError, match="cannot be read: No such file"):
-        images.load_image(tmp_path / "none.png")
+        image_files.load_image(tmp_path / "none.png")
     path = write(files.saved(RGB, "PNG"))
     for limit in (24 * 40 - 1, 24 * 20 - 1):  # Pillow warns, Pillow raises
         monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
         with pytest.raises(DataError, match=f"more than {limit} pixels"):
-            images.load_image(path)
+            image_files.load_image(path)
 
 
 @pytest.mark.parametrize("options", [{}, {"progressive": True}])
@@ -211,7 +215,7 @@ def test_checking_finds_what_decoding_finds(write, options):
         variants.append(bytes(flipped))
     verdicts = [
         [is_good(read, write(variant, "a.jpg")) for variant in variants]
-        for read in (images.read_image, images.load_image)
+        for read in (image_files.read_image, image_files.load_image)
     ]
     assert verdicts[0] == verdicts[1]
     assert 20 < sum(verdicts[0]) < len(variants)
@@ -229,10 +233,10 @@ def test_folder_is_listed_by_name_with_suffixes_of_any_case(tmp_path):
     for name in ("b.JPG", "a.png", ".hidden.png", "Thumbs.db", "c.tif"):
         (tmp_path / name).touch()
     (tmp_path / "folder.png").mkdir()
-    names = [path.name for path in images.list_images(tmp_path)]
+    names = [path.name for path in image_files.list_images(tmp_path)]
     assert names == ["a.png", "b.JPG"]
     with pytest.raises(DataError, match="no such folder"):
-        images.list_images(tmp_path / "none")
+        image_files.list_images(tmp_path / "none")
 
 
 def test_worker_modules_do_not_import_tensorflow():

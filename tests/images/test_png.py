@@ -12,9 +12,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image, PngImagePlugin
 
-from segnet import images
 from segnet.errors import DataError
-from segnet.images import png
+from segnet.images import image_files, png
 
 LABEL = files.labels(0, 12, 23, 31)
 
@@ -119,11 +118,11 @@ def test_checks_are_as_strict_as_the_decoder_of_training(
     path = tmp_path / "image.png"
     path.write_bytes(data)
     if message is None:
-        assert images.read_image(path).data == data
+        assert image_files.read_image(path).data == data
         expected = tf.io.decode_png(data, 3).numpy()
-        np.testing.assert_array_equal(images.load_image(path), expected)
+        np.testing.assert_array_equal(image_files.load_image(path), expected)
         return
-    for read in (images.read_image, images.load_image):
+    for read in (image_files.read_image, image_files.load_image):
         with pytest.raises(DataError, match=f"damaged or .*{message}"):
             read(path)
     with pytest.raises(tf.errors.InvalidArgumentError):
@@ -161,7 +160,7 @@ def test_what_is_kept_as_it_is_can_be_decoded_in_training(tmp_path):
     for data in damaged:
         path.write_bytes(data)
         try:
-            image = images.read_image(path)
+            image = image_files.read_image(path)
         except DataError:
             continue
         kept += 1
@@ -175,4 +174,4 @@ def test_label_with_missing_pixels_is_refused(colour, tmp_path):
     path = tmp_path / "label.png"
     path.write_bytes(_file(zlib.compress(bytes(3 * 7)), 3, 8, colour=colour))
     with pytest.raises(DataError, match="damaged or incomplete"):
-        images.load_annotation(path)
+        image_files.load_annotation(path)

@@ -8,9 +8,9 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from segnet import images
 from segnet.errors import RunError
 from segnet.files import write_errors
+from segnet.images import image_files
 from segnet.records import encoding
 from segnet.records.encoding import encode_record
 from segnet.records.manifest import Manifest, Shard
@@ -23,7 +23,7 @@ def record(**changes) -> bytes:
     values = {
         "image": files.saved(RGB, "PNG"),
         "image_format": "png",
-        "label": images.encode_label(LABEL),
+        "label": image_files.encode_label(LABEL),
         "height": 24,
         "width": 40,
         "filename": b"a.png",
@@ -44,7 +44,7 @@ def test_record_round_trip_is_exact():
         "image/height": 24,
         "image/width": 40,
         "image/channels": 3,
-        "image/segmentation/class/encoded": images.encode_label(LABEL),
+        "image/segmentation/class/encoded": image_files.encode_label(LABEL),
         "image/segmentation/class/format": b"png",
     }
     image, label = decode_record(tf.constant(serialized))
@@ -72,7 +72,7 @@ def test_jpeg_decodes_to_what_pillow_reads(subsampling, progressive, size):
         subsampling=subsampling,
         progressive=progressive,
     )
-    label = images.encode_label(files.labels(0, 3, *size))
+    label = image_files.encode_label(files.labels(0, 3, *size))
     serialized = record(
         image=data,
         image_format="jpeg",
@@ -96,7 +96,7 @@ def test_a_large_jpeg_is_decoded_smaller(size, smallest, ratio):
     serialized = record(
         image=data,
         image_format="jpeg",
-        label=images.encode_label(files.labels(0, 3, *size)),
+        label=image_files.encode_label(files.labels(0, 3, *size)),
         height=size[0],
         width=size[1],
     )
@@ -119,10 +119,10 @@ def test_a_png_is_decoded_as_it_is():
 def test_colour_hints_of_a_png_change_nothing(tmp_path, name, body):
     path = tmp_path / "a.png"
     path.write_bytes(files.with_chunk(files.saved(RGB, "PNG"), name, body))
-    data = images.read_image(path).data
+    data = image_files.read_image(path).data
     assert name in data
     image, _ = decode_record(tf.constant(record(image=data)))
-    np.testing.assert_array_equal(image, images.load_image(path))
+    np.testing.assert_array_equal(image, image_files.load_image(path))
 
 
 def test_two_picture_jpeg_decodes_to_its_first(tmp_path):
@@ -132,7 +132,7 @@ def test_two_picture_jpeg_decodes_to_its_first(tmp_path):
     )
     serialized = record(image=path.read_bytes(), image_format="jpeg")
     image, _ = decode_record(tf.constant(serialized))
-    np.testing.assert_array_equal(image, images.load_image(path))
+    np.testing.assert_array_equal(image, image_files.load_image(path))
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_missing_key_fails_by_name(key):
     "changes",
     [
         {"height": 23},
-        {"label": images.encode_label(LABEL[:, 1:])},
+        {"label": image_files.encode_label(LABEL[:, 1:])},
         {"image": files.saved(RGB[1:], "PNG")},
         {"image": b"no image"},
     ],
