@@ -42,7 +42,7 @@ test-dist: setup setup-horovod  ## the two-process Horovod tests
 
 test-habana:  ## what is relied on in the real Gaudi bridge (Python 3.10)
 	@VENV=.venv-hpu tools/setup_env.sh habana
-	.venv-hpu/bin/python -m pytest tests/test_habana_package.py $(ARGS)
+	.venv-hpu/bin/python -m pytest tests/runtime/test_habana_package.py $(ARGS)
 
 bench:  ## measure speed as ratios (ARGS=--camvid=FOLDER); needs a quiet machine
 	@tools/setup_env.sh bench

@@ -51,8 +51,9 @@ def find_inputs(image_path: str) -> list[str]:
     paths = [str(path) for path in image_files.list_images(image_path)]
     if not paths:
         raise DataError(
-            f"{image_path}: no image ({', '.join(image_files.IMAGE_SUFFIXES)}) in "
-            "this folder; give another --image_path"
+            f"{image_path}: no image "
+            f"({', '.join(image_files.IMAGE_SUFFIXES)}) in this folder; give "
+            "another --image_path"
         )
     by_stem: dict[str, str] = {}
     for path in paths:

@@ -189,7 +189,9 @@ class Trainer:
             self._evaluate()
             self._stop_early(epoch)
         every = self._config.checkpoint_every_steps
-        if step % every == 0 if every else not into_epoch:
+        due = step % every == 0 if every else not into_epoch
+        # At the end the last evaluation comes first: its score is saved too.
+        if due and step != self._schedule.total_steps:
             self._save()
         if log:
             self._commit()

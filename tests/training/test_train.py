@@ -96,6 +96,35 @@ def test_smaller_inputs_first(data_dir, tmp_path, monkeypatch):
     assert lines(tmp_path / "run")[-1]["step"] == 7
 
 
+def test_the_last_evaluation_is_part_of_the_last_checkpoint(
+    data_dir, tmp_path, capsys
+):
+    command = run_flags(
+        data_dir, tmp_path / "run", "--epochs=1", "--evaluate_every_epochs=0"
+    )
+    assert main.main(command) == 0
+    reader = tf.train.load_checkpoint(
+        checkpoint.saved_checkpoint(str(tmp_path / "run"), "latest")
+    )
+    state = {
+        name: reader.get_tensor(f"state/{name}/.ATTRIBUTES/VARIABLE_VALUE")
+        for name in ("step", "evaluated_step", "best_step", "best_score")
+    }
+    (scored,) = (x for x in lines(tmp_path / "run") if "val_mean_iou" in x)
+    assert state == {
+        "step": 5,
+        "evaluated_step": 5,
+        "best_step": 5,
+        "best_score": scored["val_mean_iou"],
+    }
+    # So the same command again has nothing to do.
+    capsys.readouterr()
+    before = lines(tmp_path / "run")
+    assert main.main(command) == 0
+    assert "best so far" not in capsys.readouterr().out
+    assert lines(tmp_path / "run") == before
+
+
 def test_early_stopping(data_dir, tmp_path, capsys):
     status = main.main(
         run_flags(
