@@ -2,12 +2,9 @@
 
 | command | figures in |
 |---|---|
-| `make bench`: `python -m benchmarks.run` | docs/performance.md, the ratios |
-| `python -m benchmarks.operations` | docs/performance.md, a training step |
-| `python -m benchmarks.growth` | docs/performance.md, how cost grows |
+| `make bench`: `python -m benchmarks.run` | docs/performance.md |
 | `python -m benchmarks.scaling` | docs/scaling.md |
 | `python -m benchmarks.compare_recipes` | docs/camvid.md; README, results |
-| `python -m benchmarks.draw_predictions` | docs/camvid.md, the picture |
 | `python -m benchmarks.kill_and_resume` | README, results |
 
 `comparisons` is the table of what `run` measures. `contenders` are the things

@@ -101,11 +101,9 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     arguments = parser.parse_args(argv)
     variants = list(VARIANTS[arguments.recipe])
     arguments.only = arguments.only.split(",") if arguments.only else variants
-    unknown = sorted(set(arguments.only) - set(variants))
-    if unknown:
-        parser.error(
-            f"no variant {', '.join(unknown)}; there are {', '.join(variants)}"
-        )
+    for name in arguments.only:
+        if name not in variants:
+            parser.error(f"no variant {name}; there are {', '.join(variants)}")
     return arguments
 
 
@@ -163,37 +161,32 @@ def _fit(
 ) -> list[str]:
     """Flags with as many epochs of both stages as fit into the time."""
     config = cast(flags.Command, flags.parse_command(["", *command])).config
-    num_records = read_manifest(arguments.data_dir, "train").num_records
-
-    def count_epochs(share: float, stage: str, *changes: str) -> int:
-        rate = _pace([*command, *changes], Path(f"{workdir}-{stage}"))
-        seconds = share * 60 * arguments.minutes
-        return max(1, round(seconds * rate / num_records))
-
     [(height, width, batch, _)] = values.parse_resolutions(
         config.resolution_schedule
     )
     batch = batch or config.batch_size
-    small = count_epochs(
-        _LOW_RESOLUTION_SHARE,
-        "small",
-        f"--input_height={height}",
-        f"--input_width={width}",
-        f"--batch_size={batch}",
-        "--train_crop=",
+    inputs = (
+        f"--input_height={height}", f"--input_width={width}",
+        f"--batch_size={batch}", "--train_crop=",
+    )  # fmt: skip
+    num_records = read_manifest(arguments.data_dir, "train").num_records
+    budget = 60 * arguments.minutes / num_records
+    paces = (
+        _LOW_RESOLUTION_SHARE * _pace([*command, *inputs], f"{workdir}-small"),
+        (1 - _LOW_RESOLUTION_SHARE) * _pace(command, f"{workdir}-large"),
     )
-    large = count_epochs(1 - _LOW_RESOLUTION_SHARE, "large")
+    small, large = (max(1, round(budget * pace)) for pace in paces)
     return [
         f"--resolution_schedule={height}x{width}x{batch}:{small}",
         f"--epochs={small + large}",
     ]
 
 
-def _pace(command: Sequence[str], workdir: Path) -> float:
+def _pace(command: Sequence[str], workdir: str) -> float:
     """Images a second of a stage."""
     stop = f"--max_steps={_PACE_STEPS}", f"--log_every_steps={_PACE_STEPS}"
-    _call_main([*command, "--resolution_schedule=", *stop], workdir)
-    lines = _read_metrics(workdir)
+    _call_main([*command, "--resolution_schedule=", *stop], Path(workdir))
+    lines = _read_metrics(Path(workdir))
     return next(filter(None, (line.get("images_per_second") for line in lines)))
 
 

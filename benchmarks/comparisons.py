@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks.harness.datasets import Dataset
-from benchmarks.harness.timing import Contender, Series, ratios
+from benchmarks.harness.timing import Contender
 from segnet.config import Config
 
 __all__ = ["FULL", "SMOKE", "Group", "Row", "Scale", "create_groups"]
@@ -18,6 +18,7 @@ class Scale:
     """How large everything is.
 
     Attributes:
+      scenes: Scenes of both splits, their height and width, without CamVid.
       size: Height and width of a network's input, pixels.
       input_size: The same where the input alone is measured, pixels.
       batch_size: Images a batch.
@@ -33,6 +34,7 @@ class Scale:
       architectures: Networks to measure.
     """
 
+    scenes: tuple[int, int, int, int] = (367, 101, 360, 480)
     size: tuple[int, int] = (160, 320)
     input_size: tuple[int, int] = (320, 640)
     batch_size: int = 4
@@ -49,9 +51,10 @@ class Scale:
 
 FULL = Scale()
 SMOKE = Scale(
-    size=(32, 64), input_size=(32, 64), batch_size=2, width_multiplier=1 / 16,
-    steps=1, end_to_end_steps=2, batches=2, forward_batches=2, rounds=1,
-    warmups=0, repeats=3, architectures=("vgg_segnet",),
+    scenes=(4, 2, 32, 64), size=(32, 64), input_size=(32, 64), batch_size=2,
+    width_multiplier=1 / 16, steps=1, end_to_end_steps=2, batches=2,
+    forward_batches=2, rounds=1, warmups=0, repeats=3,
+    architectures=("vgg_segnet",),
 )  # fmt: skip
 
 
@@ -62,27 +65,24 @@ class Row:
     Attributes:
       text: What it says.
       over: Name of the contender whose rate stands above the line.
-      under: The one below; empty for a value of one contender.
-      measure: `ratio` (of rates), `rate` (images/s) or `peak` (GB of memory).
+      under: The one below; empty for images/s instead of a ratio.
     """
 
     text: str
     over: str
     under: str = ""
-    measure: str = "ratio"
 
-    def value(self, series: Mapping[str, Series]) -> list[float]:
-        """The value of each round, or one value.
+    def values(self, rates: Mapping[str, Sequence[float]]) -> list[float]:
+        """The value of each round.
 
         Args:
-          series: What was measured of each contender of the group.
+          rates: Images/s of each contender of the group, round by round.
         """
-        over = series[self.over]
-        if self.measure == "peak":
-            return [over.peak_bytes / 1e9]
-        if self.measure == "rate":
-            return [each.rate for each in over.rounds]
-        return ratios(over, series[self.under])
+        over = rates[self.over]
+        if not self.under:
+            return list(over)
+        pairs = zip(over, rates[self.under], strict=True)
+        return [ours / theirs for ours, theirs in pairs]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,7 +127,7 @@ def _config(scale: Scale, data: Dataset, **changes: object) -> Config:
 
 
 def _training_group(scale: Scale, data: Dataset, architecture: str) -> Group:
-    """The training step, end to end and on one batch; PyTorch's and Keras's."""
+    """The training step, end to end and on one batch, and PyTorch's."""
     contenders: dict[str, Contender] = {}
     rows: list[Row] = []
     for precision in ("float32", "bfloat16"):
@@ -147,11 +147,6 @@ def _training_group(scale: Scale, data: Dataset, architecture: str) -> Group:
             Row(f"step, {precision}, PyTorch = 1", step, torch),
             Row(f"end to end, {precision}, step = 1", end, step),
         ]
-    if architecture == "vgg_segnet":
-        settings = contenders["step float32"].settings
-        contenders["Keras"] = Contender("keras_reference:training", settings)
-        rows.append(Row(f"{end}, bare float32 step = 1", end, "Keras"))
-    rows.append(Row(f"memory of {end}, GB", end, measure="peak"))
     return Group(architecture, contenders, rows)
 
 
@@ -169,8 +164,8 @@ def _input_group(scale: Scale, data: Dataset) -> Group:
             "cv2": Contender("cv2_loop:cv2_loop", shards | data.pairs("train")),
         },
         [
-            Row("from shards, images/s", "shards", measure="rate"),
-            Row("from memory, images/s", "memory", measure="rate"),
+            Row("from shards, images/s", "shards"),
+            Row("from memory, images/s", "memory"),
             Row("from shards, cv2 loop = 1", "shards", "cv2"),
         ],
     )

@@ -66,7 +66,7 @@ def main(argv: Sequence[str]) -> int:
     equal = kills = saves = 0
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
-        draw_scenes(folder, num_train=8, num_val=2, height=32, width=64)
+        draw_scenes(folder, 8, 2, 32, 64)
         expected = _train(folder, "undisturbed", [])
         print(f"undisturbed: {expected.seconds:.1f} s", flush=True)
         for number in range(1, arguments.runs + 1):

@@ -7,6 +7,7 @@ here is that of a run: it names its classes, device and precision.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -26,8 +27,8 @@ from segnet.training.run import create_network
 from segnet.training.start import set_up
 
 __all__ = [
-    "all_reduction", "create_batches", "create_model", "create_train_step",
-    "evaluation", "forward_pass", "input_pipeline", "prediction", "training",
+    "all_reduction", "evaluation", "forward_pass", "input_pipeline",
+    "prediction", "training",
 ]  # fmt: skip
 
 # uint8 `[batch, height, width, 3]` and int32 `[batch, height, width]`.
@@ -37,16 +38,10 @@ Batch = tuple[tf.Tensor, tf.Tensor]
 _MANY_EPOCHS = 10**6
 
 
-def create_model(config: Config) -> tf.keras.Model:
-    """The network, after device, precision and workers are set up."""
+def _create_train_step(config: Config) -> Callable[[Batch], None]:
+    """The trainer's step on one batch; it returns when the step is done."""
     set_up(config)
-    return create_network(config)
-
-
-def create_train_step(
-    config: Config, model: tf.keras.Model
-) -> Callable[[Batch], None]:
-    """A step on one batch that returns when it is done, as the trainer's."""
+    model = create_network(config)
     optimizer = optim.create_optimizer(
         config.optimizer,
         momentum=config.momentum,
@@ -67,26 +62,17 @@ def create_train_step(
     return lambda batch: train_step(*batch, rate, votes).numpy()
 
 
-def create_batches(config: Config) -> Callable[[], Iterator[Batch]]:
-    """Starts of the trainer's input, each with an empty pipeline.
+def _create_batches(config: Config) -> Callable[[], Iterator[Batch]]:
+    """Starts of the trainer's input, each an endless iterator.
 
-    Args:
-      config: Without a `data_dir`, one random batch is there again and again.
-
-    Returns:
-      Function to an endless iterator, whose first batch has been taken: an
-      iterator that waited between two rounds would have batches ready.
+    Each begins with an empty pipeline, whose first batch has been taken: one
+    that waited between two rounds would have batches ready. Without a
+    `data_dir` one random batch is there again and again.
     """
-    if config.data_dir:
-        dataset = _open_training_data(config)
-    else:
-        dataset = datasets.create_synthetic_dataset(
-            height=config.input_height,
-            width=config.input_width,
-            batch_size=config.batch_size,
-            num_classes=len(config.class_names),
-            seed=config.seed,
-        )
+    if not config.data_dir:
+        batch = _create_random_batch(config)
+        return lambda: itertools.repeat(batch)
+    dataset = _open_training_data(config)
 
     def start() -> Iterator[Batch]:
         batches = iter(dataset)
@@ -94,6 +80,15 @@ def create_batches(config: Config) -> Callable[[], Iterator[Batch]]:
         return batches
 
     return start
+
+
+def _create_random_batch(config: Config) -> Batch:
+    """Images and labels of the size and the classes of a run."""
+    size = (config.batch_size, config.input_height, config.input_width)
+    images = tf.random.uniform((*size, 3), maxval=256, dtype=tf.int32)
+    num_classes = len(config.class_names)
+    labels = tf.random.uniform(size, maxval=num_classes, dtype=tf.int32)
+    return tf.cast(images, tf.uint8), labels
 
 
 def _open_training_data(config: Config) -> tf.data.Dataset:
@@ -120,20 +115,21 @@ def _open_training_data(config: Config) -> tf.data.Dataset:
 
 
 def training(*, config: Config, steps: int) -> Work:
-    """Training steps, `steps` a round, on what `create_batches` gives."""
-    train_step = create_train_step(config, create_model(config))
+    """Training steps, `steps` a round; on one batch without a `data_dir`."""
+    train_step = _create_train_step(config)
 
     def run(batches: Iterator[Batch]) -> int:
         for _ in range(steps):
             train_step(next(batches))
         return steps * config.batch_size
 
-    return Work(run, create_batches(config))
+    return Work(run, _create_batches(config))
 
 
 def all_reduction(*, config: Config) -> Work:
     """One sum of the gradients over all workers a round; items are bytes."""
-    variables = create_model(config).trainable_variables
+    set_up(config)
+    variables = create_network(config).trainable_variables
     gradients = [tf.zeros_like(variable) for variable in variables]
     num_bytes = sum(4 * each.shape.num_elements() for each in gradients)
     reduce = tf.function(distributed.allreduce_gradients, autograph=False)
@@ -151,14 +147,13 @@ def input_pipeline(*, config: Config, batches: int) -> Work:
     def run(iterator: Iterator[Batch]) -> int:
         return sum(len(next(iterator)[0]) for _ in range(batches))
 
-    return Work(run, create_batches(config))
+    return Work(run, _create_batches(config))
 
 
 def forward_pass(*, config: Config, batches: int) -> Work:
     """Forward passes of one random batch, `batches` a round."""
     predictor = Predictor(config, set_up(config))
-    one_batch = dataclasses.replace(config, data_dir="")
-    images, _ = next(create_batches(one_batch)())
+    images, _ = _create_random_batch(config)
 
     def run(prepared: None) -> int:
         for _ in range(batches):
@@ -198,7 +193,7 @@ def prediction(*, config: Config, images_dir: str) -> Work:
         )
         shutil.rmtree(folder)
         if problems:
-            raise RuntimeError(f"{len(problems)} images: {problems[0]}")
+            raise RuntimeError(problems[0])
         return len(paths)
 
     return Work(run)

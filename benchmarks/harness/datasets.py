@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks.harness.programs import run_program
 
-__all__ = ["Dataset", "draw_scenes", "open_dataset"]
+__all__ = ["Dataset", "draw_scenes", "pack_camvid"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,24 +34,13 @@ class Dataset:
         }
 
 
-def open_dataset(camvid: str | None, target: Path) -> Dataset:
-    """CamVid, or drawn scenes of the same number and size.
-
-    Args:
-      camvid: Folder with `train` and `val` as the SegNet tutorial has them, 11
-        classes and void; None for scenes.
-      target: Folder for shards and scenes.
-    """
-    if camvid is None:
-        return draw_scenes(
-            target, num_train=367, num_val=101, height=360, width=480
-        )
-    records = str(target / "records")
-    return _convert(Dataset("CamVid", camvid, records, 11))
+def pack_camvid(folder: str, target: Path) -> Dataset:
+    """Packs CamVid as the SegNet tutorial has it: 11 classes and void."""
+    return _convert(Dataset("CamVid", folder, str(target / "records"), 11))
 
 
 def draw_scenes(
-    target: Path, *, num_train: int, num_val: int, height: int, width: int
+    target: Path, num_train: int, num_val: int, height: int, width: int
 ) -> Dataset:
     """Draws street scenes of so many pixels into a folder and packs them."""
     folder, records = str(target / "scenes"), str(target / "records")

@@ -11,26 +11,17 @@ __all__ = ["ROOT", "run_program"]
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def run_program(program: str, *arguments: str) -> str:
-    """Runs a Python program of the project.
+def run_program(program: str, *arguments: str) -> None:
+    """Runs a Python program of the project, quietly.
 
     Args:
       program: Path below the root, such as `main.py`.
       *arguments: Its flags.
 
-    Returns:
-      What it printed.
-
     Raises:
       RuntimeError: If it fails.
     """
-    done = subprocess.run(
-        [sys.executable, str(ROOT / program), *arguments],
-        capture_output=True,
-        text=True,
-    )
+    command = [sys.executable, str(ROOT / program), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
-        raise RuntimeError(
-            f"{program} ended with status {done.returncode}:\n{done.stderr}"
-        )
-    return done.stdout
+        raise RuntimeError(f"{program} failed:\n{done.stderr}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import importlib.metadata
-import platform
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -35,15 +35,11 @@ def describe_packages() -> str:
 
 def _processor() -> str:
     """Model, and the instructions that matter here."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    pairs = (line.partition(":") for line in lines)
-    fields = {name.strip(): value.strip() for name, _, value in pairs}
-    known = fields.get("flags", "").split()
+    text = Path("/proc/cpuinfo").read_text()
+    fields = dict(re.findall(r"^(model name|flags)\s*: (.*)", text, re.M))
+    known = fields["flags"].split()
     flags = ", ".join(flag for flag in _CPU_FLAGS if flag in known)
-    return f"{fields.get('model name', platform.processor())} ({flags})"
+    return f"{fields['model name']} ({flags})"
 
 
 def format_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -12,20 +12,16 @@ import contextlib
 import dataclasses
 import multiprocessing
 import pkgutil
-import resource
-import statistics
 import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
-__all__ = ["Contender", "Round", "Series", "Work", "measure_in_turn", "ratios"]
+__all__ = ["Contender", "Work", "measure_in_turn"]
 
 # Packages that some contenders need and training does not.
 _OPTIONAL_PACKAGES = {"cv2", "torch"}
-# ru_maxrss is in units of this on Linux.
-_KIB = 1024
 # The work of this process, or of this thread when all share one process.
 _current = threading.local()
 
@@ -36,7 +32,7 @@ class Work:
 
     Attributes:
       run: Does one round with what `prepare` returned; returns the number of
-        items (images, starts) done.
+        images done.
       prepare: Called before each round, outside of its time.
     """
 
@@ -50,56 +46,13 @@ class Contender:
 
     Attributes:
       function: `module:function` of `benchmarks.contenders` that returns a
-        `Work`. A name, since the modules are not to be imported here: their
-        libraries would count as memory of all contenders.
+        `Work`. A name, since the modules are not to be imported here: each
+        library is for the processes of its own contenders.
       settings: Its keyword arguments.
     """
 
     function: str
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-
-    def create_work(self) -> Work:
-        """Prepares the work, in the process that is to do it."""
-        create = pkgutil.resolve_name(f"benchmarks.contenders.{self.function}")
-        return create(**self.settings)
-
-
-class Round(NamedTuple):
-    """One round: items done, and the seconds they took."""
-
-    items: int
-    seconds: float
-
-    @property
-    def rate(self) -> float:
-        """Items a second."""
-        return self.items / self.seconds
-
-
-@dataclasses.dataclass(frozen=True)
-class Series:
-    """What was measured of one contender.
-
-    Attributes:
-      rounds: The rounds that count.
-      peak_bytes: Largest resident memory of the process or of a child.
-      missing: The package without which nothing was measured.
-    """
-
-    rounds: tuple[Round, ...] = ()
-    peak_bytes: int = 0
-    missing: str = ""
-
-    @property
-    def rate(self) -> float:
-        """Items a second, the median of the rounds."""
-        return statistics.median(each.rate for each in self.rounds)
-
-
-def ratios(over: Series, under: Series) -> list[float]:
-    """How many times faster one contender was than another, each round."""
-    pairs = zip(over.rounds, under.rounds, strict=True)
-    return [ours.rate / theirs.rate for ours, theirs in pairs]
 
 
 def measure_in_turn(
@@ -108,7 +61,7 @@ def measure_in_turn(
     rounds: int,
     warmups: int,
     in_process: bool = False,
-) -> dict[str, Series]:
+) -> dict[str, list[float]]:
     """Runs contenders in turn, each in a process of its own.
 
     Args:
@@ -118,30 +71,28 @@ def measure_in_turn(
       in_process: Whether all run in this process, to try them quickly.
 
     Returns:
-      A series for each name.
+      Items a second of each round that counts, by name. A contender whose
+      package is not installed is left out, which is said.
 
     Raises:
       RuntimeError: If a contender fails.
     """
     print(f"bench: {', '.join(contenders)}", file=sys.stderr, flush=True)
     with contextlib.ExitStack() as stack:
-        workers, series = {}, {}
+        workers = {}
         for name, contender in contenders.items():
             worker = stack.enter_context(_create_executor(in_process))
             # One after the other, so that starting disturbs no round.
             missing = _ask(name, worker, _create, contender)
             if missing:
-                series[name] = Series(missing=missing)
+                print(f"bench: {name} needs {missing}", file=sys.stderr)
             else:
                 workers[name] = worker
-        measured: dict[str, list[Round]] = {name: [] for name in workers}
+        rates: dict[str, list[float]] = {name: [] for name in workers}
         for _ in range(warmups + rounds):
             for name, worker in workers.items():
-                measured[name].append(_ask(name, worker, _run))
-        for name, worker in workers.items():
-            peak = _ask(name, worker, _peak_bytes)
-            series[name] = Series(tuple(measured[name][warmups:]), peak)
-    return series
+                rates[name].append(_ask(name, worker, _run))
+    return {name: each[warmups:] for name, each in rates.items()}
 
 
 def _create_executor(in_process: bool) -> concurrent.futures.Executor:
@@ -168,8 +119,9 @@ def _ask(
 
 def _create(contender: Contender) -> str:
     """Prepares this worker's contender; returns the package it lacks."""
+    name = f"benchmarks.contenders.{contender.function}"
     try:
-        _current.work = contender.create_work()
+        _current.work = pkgutil.resolve_name(name)(**contender.settings)
     except ModuleNotFoundError as error:
         if error.name not in _OPTIONAL_PACKAGES:
             raise
@@ -177,17 +129,9 @@ def _create(contender: Contender) -> str:
     return ""
 
 
-def _run() -> Round:
-    """One round of this worker's contender."""
+def _run() -> float:
+    """One round of this worker's contender: items a second."""
     prepared = _current.work.prepare()
     start = time.perf_counter()
     items = _current.work.run(prepared)
-    return Round(items, time.perf_counter() - start)
-
-
-def _peak_bytes() -> int:
-    """Largest resident memory that this process or a child had."""
-    usages = map(
-        resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    )
-    return _KIB * max(usage.ru_maxrss for usage in usages)
+    return items / (time.perf_counter() - start)

@@ -1,28 +1,11 @@
-"""The references compute the same as the networks they are compared with."""
+"""The reference computes with networks of the same size as ours."""
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
-import tensorflow as tf
 
-from benchmarks.contenders import keras_reference
 from segnet import models
 from segnet.constants import ARCHITECTURES
-
-
-def test_keras_reference_is_the_same_network():
-    ours = models.create_model(
-        "vgg_segnet", 5, input_shape=(32, 48), width_multiplier=0.1
-    )
-    bare = keras_reference.create_network(5, 0.1)
-    # The layers stand in the same order.
-    bare.set_weights(ours.get_weights())
-    images = np.random.default_rng(0).integers(0, 256, (2, 32, 48, 3))
-    images = tf.constant(images, tf.uint8)
-    expected = ours(images)
-    scale = float(tf.reduce_max(tf.abs(expected)))
-    np.testing.assert_allclose(bare(images), expected, atol=1e-5 * scale)
 
 
 @pytest.mark.parametrize("architecture", sorted(ARCHITECTURES))
