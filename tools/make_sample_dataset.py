@@ -32,11 +32,9 @@ from segnet.errors import ConfigError, DataError, UserError
 __all__ = ["annotation_picture", "main", "write_dataset"]
 
 _SPLITS = ("train", "val")
-_FOLDERS = tuple(
-    Path(split) / kind
-    for split in _SPLITS
-    for kind in ("images", "annotations")
-)
+_FOLDERS = (
+    "train/images", "train/annotations", "val/images", "val/annotations",
+)  # fmt: skip
 _NAMES_FILE = "class_names.txt"
 _SUFFIXES = (".jpg", ".png", ".bmp")
 _OWN_FILE = re.compile(r"(train|val)_\d{5}\.(jpg|png|bmp)")
@@ -79,8 +77,6 @@ def _prepare(folder: Path, overwrite: bool) -> None:
     Raises:
       DataError: The folder is in use, or holds what this program did not make.
     """
-    if folder.exists() and not folder.is_dir():
-        raise DataError(f"{folder} is not a folder: name another --output_dir")
     if folder.exists() and any(folder.iterdir()) and not overwrite:
         raise DataError(
             f"{folder} is not empty: name another --output_dir, or replace "
@@ -171,18 +167,14 @@ def _parse(argv: Sequence[str]) -> flags.FlagValues:
 
 def _next_step(folder: Path) -> str:
     """Returns the command that converts the training split."""
-    train = folder / "train"
-    options = {
-        "images_dir": train / "images",
-        "annotations_dir": train / "annotations",
-        "output_dir": folder / "records",
-        "split": "train",
-        "num_classes": len(CLASS_NAMES),
-        "class_names": folder / _NAMES_FILE,
-        "void_labels": VOID,
-    }
-    words = [f"--{name}={value}" for name, value in options.items()]
-    return shlex.join(["python", "tools/convert_to_tfrecord.py", *words])
+    return shlex.join([
+        "python", "tools/convert_to_tfrecord.py",
+        f"--images_dir={folder}/train/images",
+        f"--annotations_dir={folder}/train/annotations",
+        f"--output_dir={folder}/records", "--split=train",
+        f"--num_classes={len(CLASS_NAMES)}",
+        f"--class_names={folder / _NAMES_FILE}", f"--void_labels={VOID}",
+    ])  # fmt: skip
 
 
 def main(argv: Sequence[str]) -> int:

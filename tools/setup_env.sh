@@ -26,6 +26,7 @@ HOROVOD_OPTIONS=(
 
 # Exit status where Horovod cannot be built for want of a compiler.
 NO_COMPILER=3
+REMEDY="remove $VENV, or choose another place with VENV=.venv-other"
 
 die() {
   echo "setup: $*" >&2
@@ -102,8 +103,7 @@ create_venv() {
   version=$(python_version "$VENV/bin/python" || true)
   if [[ -n ${PYTHON:-} && -n $version &&
     $(python_version "$PYTHON" || true) != "$version" ]]; then
-    die "$VENV has Python $version, which PYTHON=$PYTHON is not: remove" \
-      "$VENV, or choose another place with VENV=.venv-other"
+    die "$VENV has Python $version, which PYTHON=$PYTHON is not: $REMEDY"
   fi
   case $version in
     3.10 | 3.11)
@@ -111,12 +111,10 @@ create_venv() {
       # Some tools make environments without pip.
       "$VENV/bin/python" -m ensurepip >/dev/null 2>&1 && return
       ;;
-    ?*) die "$VENV has Python $version, and 3.10 or 3.11 is needed: remove" \
-      "$VENV, or choose another place with VENV=.venv-other" ;;
+    ?*) die "$VENV has Python $version, and 3.10 or 3.11 is needed: $REMEDY" ;;
   esac
   if [[ -e $VENV && ! -e $VENV/pyvenv.cfg ]]; then
-    die "$VENV is not a virtual environment: remove it, or choose another" \
-      "place with VENV=.venv-other"
+    die "$VENV is not a virtual environment: $REMEDY"
   fi
   python=$(find_python)
   say "creating $VENV with Python $(python_version "$python") ($python)"
@@ -131,9 +129,7 @@ fingerprint() {
 
 # Whether $VENV/$1.stamp says that the requirement files $2... are installed.
 is_installed() {
-  local stamp="$VENV/$1.stamp"
-  shift
-  [[ -e $stamp && $(<"$stamp") == "$(fingerprint "$@")" ]]
+  [[ $(cat "$VENV/$1.stamp" 2>/dev/null) == "$(fingerprint "${@:2}")" ]]
 }
 
 # Installs requirement file $2 under stamp $1; $3... are files it includes.
@@ -147,39 +143,25 @@ install_requirements() {
   say "installed $2 in $((SECONDS - started)) s"
 }
 
-# Prints a cmake that can build Horovod, installing one if need be.
-find_cmake() {
-  local version
-  version=$(cmake --version 2>/dev/null | sed -n '1s/.*version //p' || true)
-  case $version in
-    3.1[3-9].* | 3.[2-9][0-9].*) command -v cmake ;;
-    *)
-      say "no cmake 3.13 or later 3 found; installing one into $VENV" >&2
-      "$VENV/bin/python" -m pip install --quiet \
-        -r requirements/horovod-build.txt >&2 ||
-        die "pip could not install requirements/horovod-build.txt" \
-          "(its message is above)"
-      echo "$(cd "$VENV/bin" && pwd)/cmake"
-      ;;
-  esac
-}
-
 install_horovod() {
   local files=(requirements/horovod.txt requirements.txt)
   is_installed horovod "${files[@]}" && return
-  local started=$SECONDS compiler=${CXX:-g++} log="$VENV/horovod.log" cmake
+  local started=$SECONDS compiler=${CXX:-g++} log="$VENV/horovod.log"
   if ! command -v "$compiler" >/dev/null; then
     say "Horovod needs a C++ compiler, and $compiler is not there:" \
       "install g++" >&2
     exit "$NO_COMPILER"
   fi
-  cmake=$(find_cmake)
+  # The machine's own may be too old, or too new for Horovod.
+  "$VENV/bin/python" -m pip install --quiet -r requirements/horovod-build.txt ||
+    die "pip could not install requirements/horovod-build.txt" \
+      "(its message is above)"
   say "building Horovod: 3 minutes on 2 cores that have nothing else to do," \
     "8 on busy ones; 'tail -f $log' shows how far it is"
   rm -f "$VENV/horovod.stamp"
   # Reinstalled by force: it must match the TensorFlow that is there now.
-  env "${HOROVOD_OPTIONS[@]}" CXX="$compiler" HOROVOD_CMAKE="$cmake" \
-    MAKEFLAGS="-j$(nproc)" \
+  env "${HOROVOD_OPTIONS[@]}" CXX="$compiler" \
+    HOROVOD_CMAKE="$(cd "$VENV/bin" && pwd)/cmake" MAKEFLAGS="-j$(nproc)" \
     "$VENV/bin/python" -m pip install --verbose --no-cache-dir --no-deps \
     --force-reinstall --no-build-isolation \
     -r requirements/horovod.txt >"$log" 2>&1 || {
@@ -211,10 +193,9 @@ case ${1:-} in
 esac
 create_venv
 install_requirements run requirements.txt
-if [[ $1 == dev ]]; then
-  install_requirements dev requirements/dev.txt requirements.txt
-elif [[ $1 == bench ]]; then
-  install_requirements bench requirements/bench.txt requirements.txt
-elif [[ $1 == horovod ]]; then
-  install_horovod
-fi
+case $1 in
+  dev | bench)
+    install_requirements "$1" "requirements/$1.txt" requirements.txt
+    ;;
+  horovod) install_horovod ;;
+esac

@@ -194,7 +194,7 @@ def test_output_that_is_a_file(tmp_path, capsys):
     path = tmp_path / "file"
     path.write_text("")
     assert run(path, "--overwrite") == 1
-    assert "not a folder" in one_error_line(capsys)
+    assert f"Not a directory: '{path}'" in one_error_line(capsys)
     assert run(path / "below") == 1
     assert "cannot write" in one_error_line(capsys)
 
