@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
+
 from segnet.commands.trained import load_trained
 from segnet.config.flags import Command
 from segnet.config.workdir import evaluation_path
 from segnet.data import sources
 from segnet.evaluation import metrics
 from segnet.evaluation.evaluate import Evaluation
+from segnet.files import write_text
 from segnet.progress import say
 from segnet.records.splits import read_manifest
 from segnet.runtime import distributed
-from segnet.training import checkpoint
 
 __all__ = ["run"]
 
@@ -38,7 +40,7 @@ def run(command: Command) -> int:
         "checkpoint": trained.checkpoint,
         "tta": command.tta,
     }
-    checkpoint.write_json(target, result)
+    write_text(target, json.dumps(result, indent=2) + "\n")
     confusion = metrics.format_confusion(
         scores["confusion_matrix"], config.class_names
     )

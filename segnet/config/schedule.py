@@ -10,7 +10,7 @@ import dataclasses
 from typing import NoReturn
 
 from segnet.config.config import Config
-from segnet.config.values import parse_crop, parse_resolutions
+from segnet.config.validate import parse_crop, parse_resolutions
 from segnet.errors import ConfigError
 
 __all__ = [

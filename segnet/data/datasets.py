@@ -7,7 +7,6 @@ workers need not talk to each other to take disjoint records.
 
 from __future__ import annotations
 
-import numpy as np
 import tensorflow as tf
 
 from segnet.config.schedule import Stage
@@ -19,7 +18,6 @@ from segnet.records.reading import num_parallel_calls, pipeline_options
 
 __all__ = [
     "create_eval_dataset",
-    "create_synthetic_dataset",
     "create_train_dataset",
     "record_at",
 ]
@@ -156,25 +154,3 @@ def create_eval_dataset(
         sample, num_parallel_calls=num_parallel_calls(), deterministic=True
     )
     return dataset.prefetch(_IMAGES_AHEAD).with_options(pipeline_options())
-
-
-def create_synthetic_dataset(
-    *, height: int, width: int, batch_size: int, num_classes: int, seed: int
-) -> tf.data.Dataset:
-    """One random batch again and again: the step without the input.
-
-    Args:
-      height: Input height, pixels.
-      width: Input width, pixels.
-      batch_size: Images a batch.
-      num_classes: Labels are 0 to num_classes - 1.
-      seed: Seed of the batch.
-
-    Returns:
-      Endless dataset of batches like those of `create_train_dataset`.
-    """
-    rng = np.random.default_rng(seed)
-    shape = (batch_size, height, width)
-    image = rng.integers(0, 256, (*shape, 3), np.uint8)
-    label = rng.integers(0, num_classes, shape, np.int32)
-    return tf.data.Dataset.from_tensors((image, label)).repeat()

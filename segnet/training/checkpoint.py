@@ -6,7 +6,6 @@ finds them), `WORKDIR/checkpoints/best/` the best one.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -18,7 +17,6 @@ from tensorflow.core.protobuf.trackable_object_graph_pb2 import (
 
 from segnet.config.workdir import best_checkpoint_dir, checkpoint_dir
 from segnet.errors import ConfigError, DataError, RunError
-from segnet.files import write_text
 from segnet.training.weight_averages import WeightAverages
 
 __all__ = [
@@ -27,7 +25,6 @@ __all__ = [
     "has_checkpoint",
     "restore_weights",
     "saved_checkpoint",
-    "write_json",
 ]
 
 # Name of the moving averages within a checkpoint.
@@ -319,8 +316,3 @@ def _keys_by_name(reader: Any, part: Sequence[str]) -> dict[str, str]:
         for name, key in keys.items()
         if "/" in name and not name.endswith("/counter")
     }
-
-
-def write_json(path: str, value: Any) -> None:
-    """Writes a value as indented JSON, aside and renamed."""
-    write_text(path, json.dumps(value, indent=2) + "\n")

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from segnet.config import Config
 from segnet.config.schedule import Schedule
-from segnet.config.values import parse_profile_steps
+from segnet.config.validate import parse_profile_steps
 from segnet.config.workdir import tensorboard_dir
 from segnet.progress import Progress, say
 from segnet.training.metric_writer import MetricWriter

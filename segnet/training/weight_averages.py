@@ -58,11 +58,6 @@ class WeightAverages(tf.Module):
             value.assign(weight + decay * (value - weight))
         self.count.assign_add(1.0)
 
-    def apply(self) -> None:
-        """Puts the averages into the network for good."""
-        for value, weight in zip(self.values, self._weights, strict=True):
-            weight.assign(value)
-
     @contextlib.contextmanager
     def applied(self) -> Iterator[None]:
         """Exchanges averages and weights for the length of a block.

@@ -206,13 +206,3 @@ def test_splits_with_other_classes_are_refused(data_dir):
     manifest = read_manifest(str(data_dir), "val")
     with pytest.raises(DataError, match="same --num_classes"):
         sources.check_classes(manifest, ("a", "b", "c"), str(data_dir))
-
-
-def test_synthetic_data_looks_like_the_real_one():
-    dataset = datasets.create_synthetic_dataset(
-        height=16, width=32, batch_size=3, num_classes=4, seed=0
-    )
-    image, label = next(iter(dataset))
-    assert image.shape == (3, 16, 32, 3) and image.dtype == tf.uint8
-    assert label.shape == (3, 16, 32) and label.dtype == tf.int32
-    assert int(tf.reduce_max(label)) == 3

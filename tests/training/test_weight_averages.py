@@ -76,12 +76,3 @@ def test_applied_gives_back_after_an_error(model):
     with pytest.raises(KeyError), kept.applied():
         raise KeyError
     assert _filled(kept.values) == [4.0] * 6
-
-
-def test_apply_is_for_good(model):
-    kept = weight_averages.WeightAverages(model, decay=0.9)
-    _fill(model, 4.0)
-    kept.update()
-    _fill(model, 6.0)
-    kept.apply()
-    assert _filled(model.get_layer("dense").weights[:2]) == [4.0, 4.0]
