@@ -175,6 +175,7 @@ def _mean_probabilities(
 _BAND_VALUES = 2**24
 # More than one band is made by one thread at a time: each may hold as much.
 _ONE_LARGE = threading.Lock()
+_TRACING = threading.Lock()
 
 
 def labels_at(logits: tf.Tensor, height: int, width: int) -> np.ndarray:
@@ -193,7 +194,8 @@ def labels_at(logits: tf.Tensor, height: int, width: int) -> np.ndarray:
       uint8 `[height, width]`.
     """
     rows = max(1, _BAND_VALUES // (width * logits.shape[-1]))
-    whole_labels, widen, band_labels = _label_functions()
+    with _TRACING:  # Called from several threads, traced by one.
+        whole_labels, widen, band_labels = _create_label_functions()
     if rows >= height:
         return whole_labels(logits, tf.constant([height, width])).numpy()
     with _ONE_LARGE:
@@ -207,15 +209,6 @@ def labels_at(logits: tf.Tensor, height: int, width: int) -> np.ndarray:
             for first in range(0, height, rows)
         ]
     return np.concatenate(bands)
-
-
-_TRACING = threading.Lock()
-
-
-def _label_functions() -> tuple[Callable[..., tf.Tensor], ...]:
-    """What `labels_at` calls; traced once, by one thread."""
-    with _TRACING:
-        return _create_label_functions()
 
 
 @functools.cache

@@ -97,13 +97,6 @@ class UpsampledConv2D(tf.keras.layers.Conv2D):
         kernel = tf.reshape(kernel, [4, 4, self.filters, channels])
         return tf.cast(kernel, self.compute_dtype)
 
-    def compute_output_shape(self, input_shape: Any) -> tf.TensorShape:
-        """Twice the height and width, `filters` channels."""
-        batch, height, width, _ = tf.TensorShape(input_shape).as_list()
-        return tf.TensorShape(
-            [batch, height and 2 * height, width and 2 * width, self.filters]
-        )
-
 
 class PositionedDropout(tf.keras.layers.Layer):
     """Dropout whose masks are a function of the position in the run.

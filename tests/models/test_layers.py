@@ -68,11 +68,6 @@ def test_folded_upsampling_equals_upsampling_and_convolution(
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-5 * scale)
 
 
-def test_upsampled_convolution_knows_its_shape():
-    layer = layers.UpsampledConv2D(5, name="up")
-    assert layer.compute_output_shape((2, 3, None, 4)) == [2, 6, None, 5]
-
-
 @pytest.mark.usefixtures("mixed_bfloat16")
 def test_folded_kernel_is_rounded_once(rng):
     layer = layers.UpsampledConv2D(1, use_bias=False)
