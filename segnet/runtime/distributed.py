@@ -47,6 +47,7 @@ _CPU_CYCLE_MS = "10"
 # longer than that, TensorFlow's import included, Horovod aborts those waiting;
 # its own 30 s are too few on a busy machine.
 _ELASTIC_TIMEOUT_SECS = "120"
+_READ_ONCE = ("HOROVOD_CYCLE_TIME", "HOROVOD_FUSION_THRESHOLD")
 # In the name of each operation of Horovod's; its own choices have it too.
 _LABEL = "Horovod"
 
@@ -64,7 +65,7 @@ def init(*, long_cycle: bool = False) -> None:
       long_cycle: Whether Horovod's thread looks for work every 10 ms and not
         every millisecond; HOROVOD_CYCLE_TIME, where set, wins. Where the
         thread shares the cores that compute, each look takes time from the
-        step.
+        step. Without effect in an elastic job.
 
     Raises:
       ConfigError: If Horovod is missing, or cannot talk as launched.
@@ -81,12 +82,10 @@ def init(*, long_cycle: bool = False) -> None:
             f"{launch.size} processes were started but Horovod cannot be "
             f"imported ({reason}); run `make setup-horovod`"
         ) from error
-    if long_cycle:
-        os.environ.setdefault("HOROVOD_CYCLE_TIME", _CPU_CYCLE_MS)
     if launch.elastic:
-        os.environ.setdefault(
-            "HOROVOD_GLOO_TIMEOUT_SECONDS", _ELASTIC_TIMEOUT_SECS
-        )
+        _prepare_elastic()
+    elif long_cycle:
+        os.environ.setdefault("HOROVOD_CYCLE_TIME", _CPU_CYCLE_MS)
     hvd.init()
     if hvd.size() != launch.size and not launch.elastic:
         found = hvd.size()
@@ -97,6 +96,25 @@ def init(*, long_cycle: bool = False) -> None:
             "with HOROVOD_WITH_MPI=1 (BUILD.md)"
         )
     _hvd = hvd
+
+
+def _prepare_elastic() -> None:
+    """Sets up the environment of a Horovod that will be started repeatedly.
+
+    Raises:
+      ConfigError: A variable is set that Horovod 0.28 can read only once. It
+        takes a fixed option out of a table of options, and writes the default
+        of its second start into the place of another one, or beside the table.
+        The workers that stay then bundle gradients unlike those that join.
+    """
+    for name in _READ_ONCE:
+        if name in os.environ:
+            raise ConfigError(
+                f"the environment variable {name} is set (or the option of "
+                "horovodrun that sets it is given): with it, Horovod crashes "
+                "when the workers of an elastic job change; unset it"
+            )
+    os.environ.setdefault("HOROVOD_GLOO_TIMEOUT_SECONDS", _ELASTIC_TIMEOUT_SECS)
 
 
 def shutdown() -> None:

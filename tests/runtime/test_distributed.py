@@ -21,6 +21,8 @@ def launch(monkeypatch):
     monkeypatch.setattr(distributed, "_hvd", None)
     # So that what `init` sets for elastic jobs goes after the test.
     monkeypatch.setenv("HOROVOD_GLOO_TIMEOUT_SECONDS", "60")
+    for name in ("HOROVOD_CYCLE_TIME", "HOROVOD_FUSION_THRESHOLD"):
+        monkeypatch.delenv(name, raising=False)
 
     def set_variables(rank, size, **others):
         for name, value in {"RANK": rank, "SIZE": size, **others}.items():
@@ -151,6 +153,28 @@ def test_elastic_workers_wait_for_those_that_start(
     distributed.init()
     distributed.shutdown()
     assert seen == [expected]
+
+
+def test_elastic_workers_keep_horovod_s_cycle(launch, horovod):
+    # Horovod crashes where this is set and a worker joins.
+    horovod(2)
+    launch(0, 2, ELASTIC=1)
+    distributed.init(long_cycle=True)
+    distributed.shutdown()
+    assert "HOROVOD_CYCLE_TIME" not in os.environ
+
+
+@pytest.mark.parametrize(
+    "name", ["HOROVOD_CYCLE_TIME", "HOROVOD_FUSION_THRESHOLD"]
+)
+def test_what_crashes_elastic_jobs_is_refused(
+    name, launch, horovod, monkeypatch
+):
+    horovod(2)
+    launch(0, 2, ELASTIC=1)
+    monkeypatch.setenv(name, "1")
+    with pytest.raises(ConfigError, match=f"{name} is set.*unset it"):
+        distributed.init()
 
 
 def test_elastic_job_of_one_may_grow(launch, horovod):
