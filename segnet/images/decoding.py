@@ -5,11 +5,13 @@ What `image_files` builds on. Pillow, numpy and the standard library only.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import struct
 import warnings
 import zlib
+from collections.abc import Iterator
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -60,11 +62,11 @@ def open_image(path: str | os.PathLike[str]) -> tuple[Image.Image, bytes]:
     if not data:
         raise DataError(f"{path}: is empty (0 bytes); get it again")
     try:
-        if data.startswith(png.SIGNATURE):
-            # Pillow reads on past some damage where TensorFlow's decoder
-            # gives up, so such a file would pass here and stop the training.
-            png.check(data)
-        with warnings.catch_warnings():
+        with _damage_named(path), warnings.catch_warnings():
+            if data.startswith(png.SIGNATURE):
+                # Pillow reads on past some damage where TensorFlow's decoder
+                # gives up, so such a file would pass and stop the training.
+                png.check(data)
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             return Image.open(io.BytesIO(data), formats=_FORMATS), data
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
@@ -73,19 +75,22 @@ def open_image(path: str | os.PathLike[str]) -> tuple[Image.Image, bytes]:
             f"{path}: has more than {limit:,} pixels; cut it into tiles or "
             "make it smaller"
         ) from None
+
+
+@contextlib.contextmanager
+def _damage_named(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Turns what decoders raise into one line."""
+    try:
+        yield
     except UnidentifiedImageError:
         raise DataError(
             f"{path}: is not a JPEG, PNG or BMP image; save it as one"
         ) from None
     except _DAMAGED as error:
-        raise _damaged(path, str(error)) from None
-
-
-def _damaged(path: str | os.PathLike[str], reason: str) -> DataError:
-    reason = " ".join(reason.split())
-    return DataError(
-        f"{path}: is damaged or incomplete ({reason}); get it again"
-    )
+        reason = " ".join(str(error).split())
+        raise DataError(
+            f"{path}: is damaged or incomplete ({reason}); get it again"
+        ) from None
 
 
 def bit_depth_of(data: bytes) -> int | None:
@@ -117,13 +122,11 @@ def decode_pixels(
     Raises:
       DataError: The file is damaged or incomplete.
     """
-    try:
+    with _damage_named(path):
         if data.startswith(png.SIGNATURE):
             png.check_pixels(data)
         image.load()
         return ImageOps.exif_transpose(image) if rotation(image) else image
-    except _DAMAGED as error:
-        raise _damaged(path, str(error)) from None
 
 
 def check_pixels(
@@ -139,7 +142,7 @@ def check_pixels(
     Raises:
       DataError: The file is damaged or incomplete.
     """
-    try:
+    with _damage_named(path):
         if data.startswith(png.SIGNATURE):
             png.check_pixels(data)
             return
@@ -149,8 +152,6 @@ def check_pixels(
         width, height = image.size
         image.draft("L", (max(width // 8, 1), max(height // 8, 1)))
         image.load()
-    except _DAMAGED as error:
-        raise _damaged(path, str(error)) from None
 
 
 def decode_grey(data: bytes, path: str | os.PathLike[str]) -> np.ndarray | None:
@@ -161,7 +162,5 @@ def decode_grey(data: bytes, path: str | os.PathLike[str]) -> np.ndarray | None:
     """
     if not data.startswith(png.SIGNATURE):
         return None
-    try:
+    with _damage_named(path):
         return png.decode_grey(data)
-    except ValueError as error:
-        raise _damaged(path, str(error)) from None
