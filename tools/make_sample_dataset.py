@@ -19,7 +19,6 @@ from pathlib import Path
 import numpy as np
 from absl import flags
 from PIL import Image
-from tqdm import tqdm
 
 # Neither folder is on the path when this file is run, or imported, on its own.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -28,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from sample_scenes import CLASS_NAMES, VOID, render_scene
 
 from segnet.errors import ConfigError, DataError, UserError
+from segnet.progress import Progress
 
 __all__ = ["annotation_picture", "main", "write_dataset"]
 
@@ -123,9 +123,10 @@ def write_dataset(
         for split, count in zip(_SPLITS, counts, strict=True)
         for index in range(count)
     ]
-    # A bar on a terminal, nothing elsewhere: a scene of the demo takes 0.05 s.
-    for split, index in tqdm(scenes, unit="pair", disable=None):
-        _write_scene(folder, split, index, size, seed)
+    with Progress(len(scenes), unit="scene", label="draw") as progress:
+        for split, index in scenes:
+            _write_scene(folder, split, index, size, seed)
+            progress.advance()
     # Last, so that it marks a dataset as complete.
     (folder / _NAMES_FILE).write_text("\n".join(CLASS_NAMES) + "\n")
 

@@ -6,6 +6,7 @@ No TensorFlow here: worker processes import this module.
 from __future__ import annotations
 
 import dataclasses
+import os
 import pathlib
 from collections.abc import Sequence
 
@@ -16,6 +17,7 @@ from segnet.constants import IGNORE_LABEL
 from segnet.convert.pairs import Pair, Problem
 from segnet.errors import DataError
 from segnet.images import image_files
+from segnet.records import encoding
 
 __all__ = ["Converted", "Rules", "convert_pair"]
 
@@ -41,21 +43,19 @@ class Rules:
 
 @dataclasses.dataclass(frozen=True)
 class Converted:
-    """A checked pair as its record holds it.
+    """A checked pair.
 
     Attributes:
-      image: As `image_files.read_image` gives it.
-      label: Greyscale PNG.
-      histogram: 256 pixel counts of the written labels.
-      filename: Of the image.
-      stem: Of both files.
+      record: Serialized.
+      histogram: 256 pixel counts of its labels.
+      height: Of image and labels, pixels.
+      width: Likewise.
     """
 
-    image: image_files.EncodedImage
-    label: bytes
+    record: bytes
     histogram: tuple[int, ...]
-    filename: str
-    stem: str
+    height: int
+    width: int
 
 
 def convert_pair(pair: Pair, rules: Rules) -> Converted | tuple[Problem, ...]:
@@ -87,13 +87,16 @@ def convert_pair(pair: Pair, rules: Rules) -> Converted | tuple[Problem, ...]:
     if label.shape != (image.height, image.width):
         label = _resize(label, (image.height, image.width))
         histogram = _histogram(label)
-    return Converted(
-        image=image,
+    record = encoding.encode_record(
+        image=image.data,
+        image_format=image.format,
         label=image_files.encode_label(label),
-        histogram=tuple(histogram),
-        filename=pair.image.name,
-        stem=pair.image.stem,
+        height=image.height,
+        width=image.width,
+        filename=os.fsencode(pair.image.name),
+        source_id=os.fsencode(pair.image.stem),
     )
+    return Converted(record, tuple(histogram), image.height, image.width)
 
 
 def _histogram(label: np.ndarray) -> list[int]:

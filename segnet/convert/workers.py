@@ -19,11 +19,10 @@ from collections.abc import Callable, Iterator, MutableSequence, Sequence
 
 from segnet import signals
 from segnet.convert import shard_files
-from segnet.convert.conversion import Converted, Rules, convert_pair
+from segnet.convert.conversion import Rules, convert_pair
 from segnet.convert.pairs import Pair, Problem
 from segnet.errors import RunError
 from segnet.files import reason
-from segnet.records import encoding
 from segnet.records.manifest import Statistics
 
 __all__ = ["Part", "convert_part", "convert_parts", "split_parts"]
@@ -95,11 +94,12 @@ def convert_part(
             if isinstance(result, tuple):
                 part.problems.extend(result)
             else:
-                image = result.image
-                part.statistics.add(result.histogram, image.height, image.width)
+                part.statistics.add(
+                    result.histogram, result.height, result.width
+                )
                 # After an error only the search for more of them goes on.
                 if writer and (rules.skip_invalid or not part.problems):
-                    writer.write(_encode(result))
+                    writer.write(result.record)
             advance()
     return dataclasses.replace(part, file=writer.file) if writer else part
 
@@ -249,15 +249,3 @@ def _do_job(number: int) -> Part:
         counts[number] += 1
 
     return convert_part(pairs, path, rules, advance)
-
-
-def _encode(result: Converted) -> bytes:
-    return encoding.encode_record(
-        image=result.image.data,
-        image_format=result.image.format,
-        label=result.label,
-        height=result.image.height,
-        width=result.image.width,
-        filename=os.fsencode(result.filename),
-        source_id=os.fsencode(result.stem),
-    )

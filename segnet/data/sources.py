@@ -84,13 +84,10 @@ class RecordSource:
         serialized = read_record(path, self._offsets[index])
         return decode_record(serialized, self._smallest)
 
-    def cache_bytes(self) -> int:
-        """Bytes that the decoded split takes in memory at most."""
-        return sum(4 * h * w * count for h, w, count in self.manifest.sizes)
-
     def _decode_all(self) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Decodes the split into one buffer: (bytes, starts, sizes)."""
-        buffer = np.empty([self.cache_bytes()], np.uint8)
+        most = sum(4 * h * w * count for h, w, count in self.manifest.sizes)
+        buffer = np.empty([most], np.uint8)
         starts = np.zeros([self.num_records + 1], np.int64)
         # Of the image, then of the label.
         sizes = np.zeros([self.num_records, 4], np.int32)

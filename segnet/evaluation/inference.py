@@ -171,6 +171,7 @@ def _mean_probabilities(
     return total / (2 * len(_TTA_SCALES))
 
 
+_CPU = "/device:CPU:0"
 # Values of the logits at the size of the image that are made at a time.
 _BAND_VALUES = 2**24
 # More than one band is made by one thread at a time: each may hold as much.
@@ -213,39 +214,34 @@ def labels_at(logits: tf.Tensor, height: int, width: int) -> np.ndarray:
 
 @functools.cache
 def _create_label_functions() -> tuple[Callable[..., tf.Tensor], ...]:
-    """Traces the parts of `labels_at` for all sizes."""
+    """Traces the parts of `labels_at` for all sizes.
+
+    They run on the CPU: every image has its own size, which an accelerator
+    would compile anew.
+    """
     image = tf.TensorSpec([None, None, None], tf.float32)
     number, pair = tf.TensorSpec([], tf.int32), tf.TensorSpec([2], tf.int32)
 
-    def on_cpu(*signature: tf.TensorSpec) -> Callable[[Callable], Callable]:
-        # Every image has its own size, which an accelerator would compile
-        # anew.
-        def trace(function: Callable) -> Callable:
-            def placed(*arguments: tf.Tensor) -> tf.Tensor:
-                with tf.device("/device:CPU:0"):
-                    return function(*arguments)
-
-            traced = tf.function(placed, signature, autograph=False)
-            return traced.get_concrete_function()
-
-        return trace
-
-    @on_cpu(image, pair)
+    @tf.function(input_signature=[image, pair], autograph=False)
     def whole_labels(logits: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
-        return _largest(tf.image.resize(logits[None], size, "bilinear")[0])
+        with tf.device(_CPU):
+            return _largest(tf.image.resize(logits[None], size, "bilinear")[0])
 
-    @on_cpu(image, number)
+    @tf.function(input_signature=[image, number], autograph=False)
     def widen(logits: tf.Tensor, width: tf.Tensor) -> tf.Tensor:
-        size = tf.stack([tf.shape(logits)[0], width])
-        return tf.image.resize(logits[None], size, "bilinear")[0]
+        with tf.device(_CPU):
+            size = tf.stack([tf.shape(logits)[0], width])
+            return tf.image.resize(logits[None], size, "bilinear")[0]
 
-    @on_cpu(image, pair, number)
+    @tf.function(input_signature=[image, pair, number], autograph=False)
     def band_labels(
         wide: tf.Tensor, band: tf.Tensor, height: tf.Tensor
     ) -> tf.Tensor:
-        return _largest(_enlarged_rows(wide, band, height))
+        with tf.device(_CPU):
+            return _largest(_enlarged_rows(wide, band, height))
 
-    return whole_labels, widen, band_labels
+    functions = (whole_labels, widen, band_labels)
+    return tuple(function.get_concrete_function() for function in functions)
 
 
 def _largest(logits: tf.Tensor) -> tf.Tensor:

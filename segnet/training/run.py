@@ -40,7 +40,7 @@ class Run:
         is they that are scored and used.
       totals: Loss since the last log line.
       state: Where the run stands.
-      recalibration: Of batch norm before each evaluation, if asked for.
+      recalibration: Of batch norm, for `--recalibrate_batch_norm`.
       predictor: The network as it is scored.
       evaluation: Of the predictor on the evaluation split.
     """
@@ -56,7 +56,7 @@ class Run:
     averages: WeightAverages | None
     totals: steps.Totals
     state: checkpoint.RunState
-    recalibration: Recalibration | None
+    recalibration: Recalibration
     predictor: Predictor
     evaluation: Evaluation
 
@@ -125,7 +125,12 @@ def create_run(config: Config, runtime: Runtime, splits: sources.Splits) -> Run:
         averages=averages,
         totals=totals,
         state=state,
-        recalibration=_create_recalibration(config, runtime, model),
+        recalibration=Recalibration(
+            model,
+            device_name=runtime.device_name,
+            reduce_sum=distributed.allreduce_array,
+            run_eagerly=config.run_eagerly,
+        ),
         predictor=predictor,
         evaluation=Evaluation(
             predictor,
@@ -190,18 +195,4 @@ def _create_loss(config: Config, splits: sources.Splits) -> losses.Loss:
     )
     return losses.create_loss_fn(
         config.loss, manifest.num_classes, weights, config.label_smoothing
-    )
-
-
-def _create_recalibration(
-    config: Config, runtime: Runtime, model: tf.keras.Model
-) -> Recalibration | None:
-    """The recalibration of batch norm, if the config asks for it."""
-    if not config.recalibrate_batch_norm:
-        return None
-    return Recalibration(
-        model,
-        device_name=runtime.device_name,
-        reduce_sum=distributed.allreduce_array,
-        run_eagerly=config.run_eagerly,
     )

@@ -224,7 +224,7 @@ class Trainer:
 
     def _recalibrate(self) -> None:
         """Computes batch norm's averages anew, if the config asks for it."""
-        if self._run.recalibration is None:
+        if not self._config.recalibrate_batch_norm:
             return
         stage = create_pass(
             self._config, self._run.source.num_records, distributed.size()
