@@ -30,7 +30,8 @@ PLACEHOLDERS = {"configs/NAME.flags"}
 # Flags of programs that are not part of the project.
 ABSL = "flagfile help"
 HOROVODRUN = """
-    blacklist-cooldown-range check-build cycle-time-ms gloo-timeout-seconds
+    blacklist-cooldown-range check-build cycle-time-ms fusion-threshold-mb
+    gloo-timeout-seconds
     host-discovery-script log-level max-np min-np network-interfaces
     no-stall-check stall-check-shutdown-time-seconds
     stall-check-warning-time-seconds start-timeout timeline-filename
