@@ -25,7 +25,8 @@ from typing import Any, cast
 
 from benchmarks.harness import report
 from benchmarks.harness.programs import ROOT
-from segnet.config import flags, values
+from segnet.config import flags
+from segnet.config.validate import parse_resolutions
 from segnet.records.splits import read_manifest
 
 __all__ = ["VARIANTS", "format_results", "main", "rarest_classes"]
@@ -161,9 +162,7 @@ def _fit(
 ) -> list[str]:
     """Flags with as many epochs of both stages as fit into the time."""
     config = cast(flags.Command, flags.parse_command(["", *command])).config
-    [(height, width, batch, _)] = values.parse_resolutions(
-        config.resolution_schedule
-    )
+    [(height, width, batch, _)] = parse_resolutions(config.resolution_schedule)
     batch = batch or config.batch_size
     inputs = (
         f"--input_height={height}", f"--input_width={width}",
