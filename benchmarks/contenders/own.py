@@ -181,16 +181,7 @@ def prediction(*, config: Config, images_dir: str) -> Work:
 
     def run(prepared: None) -> int:
         folder = tempfile.mkdtemp(prefix="bench-predict-")
-        problems = predict.predict(
-            predictor,
-            paths,
-            folder,
-            config.class_names,
-            height=config.input_height,
-            width=config.input_width,
-            batch_size=config.batch_size,
-            pad=False,
-        )
+        problems = predict.predict(predictor, paths, folder, config, pad=False)
         shutil.rmtree(folder)
         if problems:
             raise RuntimeError(problems[0])

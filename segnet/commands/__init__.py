@@ -55,7 +55,7 @@ def _explain(error: Exception) -> Exception:
         )
     if isinstance(error, (MemoryError, tf.errors.ResourceExhaustedError)):
         return RunError(
-            "out of memory: lower --batch_size or the input size, or use "
-            "--cache=none"
+            "out of memory: lower --batch_size (outside training "
+            "--eval_batch_size) or the input size, or use --cache=none"
         )
     return error

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from segnet.commands.trained import load_trained
 from segnet.config.flags import Command
-from segnet.config.schedule import eval_batch_size
 from segnet.config.workdir import predictions_dir
 from segnet.evaluation import predict
 from segnet.progress import Progress, say
@@ -26,10 +25,7 @@ def run(command: Command) -> int:
             trained.predictor,
             paths,
             output_dir,
-            config.class_names,
-            height=config.input_height,
-            width=config.input_width,
-            batch_size=min(eval_batch_size(config), len(paths)),
+            config,
             pad=trained.runtime.needs_static_shapes,
             advance=progress.advance,
         )

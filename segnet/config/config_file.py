@@ -40,13 +40,13 @@ def load_config(workdir: str) -> Config | None:
       ConfigError: The file is not a config of this version.
     """
     path = paths.config_path(workdir)
-    if not has_config(workdir):
-        return None
     unreadable: tuple[type[Exception], ...] = (
         UnicodeDecodeError,
         *file_errors(),
     )
     try:
+        if not has_config(workdir):
+            return None
         with gfile(path).GFile(path, "r") as file:
             text = file.read()
     except unreadable as error:

@@ -182,6 +182,8 @@ def check_command(command: Command) -> None:
         )
     check_values(command.config)
     # In a workdir that holds a run, a flag that is not given is the run's:
-    # the rules between flags are checked once they are known.
-    if not has_config(command.config.workdir):
+    # the rules between flags are checked once they are known. So they are for
+    # a remote one, which only TensorFlow can look into.
+    workdir = command.config.workdir
+    if "://" not in workdir and not has_config(workdir):
         validate(command.config)

@@ -207,6 +207,9 @@ def eval_batch_size(config: Config) -> int:
 
 def create_pass(config: Config, num_records: int, num_workers: int) -> Stage:
     """One epoch of whole images at the input size, beside the run."""
+    # Whatever `--eval_batch_size` is: batch norm depends on it, and that flag
+    # may change when a run is resumed.
+    config = dataclasses.replace(config, eval_batch_size=None)
     batch_size = min(
         eval_batch_size(config), max(1, num_records // num_workers)
     )

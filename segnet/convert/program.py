@@ -187,7 +187,7 @@ def _process(
         writer.part_path(index) if writer else "" for index in range(len(parts))
     ]
     with Progress(
-        len(folders.pairs), unit="image", label="convert"
+        len(folders.pairs), unit="image", label="convert" if writer else "check"
     ) as progress:
 
         def advance(count: int) -> None:
@@ -222,7 +222,7 @@ def _report(
     if problems and not skip:
         raise DataError(
             f"{len(problems)} error{'s' if len(problems) > 1 else ''} (above), "
-            "nothing was written; mend the files or give --skip_invalid to "
+            "nothing was written; correct the files or give --skip_invalid to "
             "leave them out"
         )
     if not good:

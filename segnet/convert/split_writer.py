@@ -37,7 +37,7 @@ class SplitWriter:
 
     Use it as a context. Leaving it without `commit`, by an error or Ctrl-C,
     removes what was written; what a killed process left is removed by the
-    next one for the same split. Two at a time for one split are not foreseen.
+    next one for the same split. Two processes must not write one split at once.
     Signals are to be held back (`signals.signals_held`) while it is in use.
     """
 

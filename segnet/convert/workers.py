@@ -137,8 +137,8 @@ def convert_parts(
         return _convert_in_processes(jobs, rules, num_workers, advance)
     except (concurrent.futures.BrokenExecutor, MemoryError):
         raise RunError(
-            "a worker process died, most likely for want of memory; give a "
-            "smaller --num_workers"
+            "a worker process died, most likely because memory ran out; give "
+            "a smaller --num_workers"
         ) from None
 
 

@@ -44,7 +44,7 @@ class RecordSource:
           data_dir: Folder of its shards.
           cache: Whether to decode all of it now and keep it in memory.
           smallest: Height and width that are enough of an image; see
-            `records.decode_record`.
+            `records.reading.decode_record`.
 
         Raises:
           DataError: If a record is damaged (only when `cache` is set).

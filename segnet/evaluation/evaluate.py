@@ -143,7 +143,7 @@ class _Scores:
         self._confusion = np.zeros([num_classes, num_classes], np.int64)
         self._images = 0
         self._seconds = 0.0
-        # Of each class and, last, of the images: sum of F1 and count.
+        # Sum of F1 and count, for each class and, last, over the images.
         self._boundary = np.zeros([2, num_classes + 1])
 
     def score(self, predicted: tuple[tf.Tensor, tf.Tensor]) -> _Score:

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 import tensorflow as tf
 
+from segnet.config import Config
+from segnet.config.schedule import eval_batch_size
 from segnet.data import resizing
 from segnet.errors import ConfigError, DataError
 from segnet.evaluation import inference
@@ -70,11 +72,8 @@ def predict(
     predictor: Callable[[tf.Tensor], tf.Tensor],
     paths: list[str],
     output_dir: str,
-    class_names: tuple[str, ...],
+    config: Config,
     *,
-    height: int,
-    width: int,
-    batch_size: int,
     pad: bool = True,
     advance: Callable[[int], None] = lambda count: None,
 ) -> list[str]:
@@ -88,10 +87,7 @@ def predict(
       predictor: As for `evaluate.Evaluation`.
       paths: Pictures.
       output_dir: Folder to write to; made if needed.
-      class_names: One for each class.
-      height: Input height, pixels.
-      width: Input width, pixels.
-      batch_size: Pictures a forward pass.
+      config: Of the run: names of the classes, input and batch size.
       pad: Whether the last pass is filled up, for static shapes.
       advance: Called with the number of pictures done.
 
@@ -104,9 +100,11 @@ def predict(
     with write_errors(output_dir):
         tf.io.gfile.makedirs(output_dir)
     problems: list[str] = []
-    load = functools.partial(_load, height=height, width=width)
+    load = functools.partial(
+        _load, height=config.input_height, width=config.input_width
+    )
     write = functools.partial(
-        _write, output_dir=output_dir, class_names=class_names
+        _write, output_dir=output_dir, class_names=config.class_names
     )
     with concurrent.futures.ThreadPoolExecutor() as pool:
         loaded = map_ahead(pool, load, paths, limit=_MAX_WAITING)
@@ -114,7 +112,7 @@ def predict(
         predicted = inference.predict_images(
             predictor,
             ((picture.pixels, picture) for picture in good),
-            batch_size,
+            min(eval_batch_size(config), len(paths)),
             pad=pad,
         )
         for _ in map_ahead(pool, write, predicted, limit=_MAX_WAITING):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 import os
 import struct
 import warnings
@@ -27,6 +28,9 @@ __all__ = [
     "open_image",
     "rotation",
 ]
+
+# Refused here; a filter set for each picture would not suit threads.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 _FORMATS = ("JPEG", "PNG", "BMP")
 _EXIF_ORIENTATION = 0x0112
@@ -62,13 +66,15 @@ def open_image(path: str | os.PathLike[str]) -> tuple[Image.Image, bytes]:
     if not data:
         raise DataError(f"{path}: is empty (0 bytes); get it again")
     try:
-        with _damage_named(path), warnings.catch_warnings():
+        with _damage_named(path):
             if data.startswith(png.SIGNATURE):
                 # Pillow reads on past some damage where TensorFlow's decoder
                 # gives up, so such a file would pass and stop the training.
                 png.check(data)
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            return Image.open(io.BytesIO(data), formats=_FORMATS), data
+            image = Image.open(io.BytesIO(data), formats=_FORMATS)
+        if image.width * image.height > (Image.MAX_IMAGE_PIXELS or math.inf):
+            raise Image.DecompressionBombError
+        return image, data
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         limit = Image.MAX_IMAGE_PIXELS
         raise DataError(

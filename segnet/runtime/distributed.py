@@ -1,6 +1,6 @@
 """Many workers: rank and size, broadcasts and sums over all of them.
 
-With `elastic` the only module that imports `horovod`, and only where
+Only this module and `elastic` import `horovod`, and only where
 `horovodrun` or `mpirun` started more than one process; everywhere else each
 function does what a single worker needs, mostly nothing. Sums, never means,
 since the loss is divided by a weight that is itself a sum over the workers.

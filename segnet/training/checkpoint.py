@@ -106,8 +106,9 @@ class Checkpoints:
         """
         self._model = model
         self._state = state
-        # What this process has written; of other files only the name is known.
-        self._written: set[str] = set()
+        # What this process has written, and the last evaluation in it; of
+        # other files only the name is known.
+        self._written: dict[str, int] = {}
         more = {} if averages is None else {_AVERAGES: averages}
         others = {"optimizer": optimizer, "state": state, **more}
         self._others = tf.train.Checkpoint(**others)
@@ -120,7 +121,7 @@ class Checkpoints:
         )
 
     def save(self) -> None:
-        """Saves the run unless its newest checkpoint is of this step.
+        """Saves the run unless its newest checkpoint has all of it.
 
         Raises:
           RunError: If it cannot be written; older checkpoints stay.
@@ -133,11 +134,13 @@ class Checkpoints:
 
     def _save(self, manager: tf.train.CheckpointManager) -> None:
         step = int(self._state.step.numpy())
-        newest = manager.latest_checkpoint
-        if newest in self._written and newest.endswith(f"-{step}"):
+        evaluated = int(self._state.evaluated_step.numpy())
+        newest = manager.latest_checkpoint or ""
+        same_step = newest.endswith(f"-{step}")
+        if same_step and self._written.get(newest) == evaluated:
             return
         try:
-            self._written.add(manager.save(checkpoint_number=step))
+            self._written[manager.save(checkpoint_number=step)] = evaluated
         except (tf.errors.OpError, OSError) as error:
             raise RunError(
                 f"{manager.directory}: the checkpoint of step {step} cannot "

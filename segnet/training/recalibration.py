@@ -37,12 +37,13 @@ class Recalibration:
         self._model = model
         self._reduce_sum = reduce_sum
 
-        def forward(images: tf.Tensor) -> None:
+        def forward(images: tf.Tensor, trainable: tuple[bool, ...]) -> None:
             with tf.device(device_name):
                 model(images, training=True)
 
         self._forward = forward
         if not run_eagerly:
+            # Traced for each set of layers that learn.
             self._forward = tf.function(forward, autograph=False)
 
     def __call__(self, dataset: Iterable[tuple[tf.Tensor, tf.Tensor]]) -> None:
@@ -83,8 +84,9 @@ class Recalibration:
         sizes = [int(variable.shape[0]) for variable in averages]
         # Sums over batches, and last their number.
         sums = np.zeros([sum(sizes) + 1])
+        trainable = tuple(layer.trainable for layer in self._model.layers)
         for images, _ in dataset:
-            self._forward(images)
+            self._forward(images, trainable)
             values = [variable.numpy().astype(float) for variable in averages]
             for mean, variance in zip(values[::2], values[1::2], strict=True):
                 variance += mean**2

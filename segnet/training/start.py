@@ -17,7 +17,6 @@ In this order:
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -184,7 +183,7 @@ def _init_from(source: str, model: tf.keras.Model) -> str:
             "nor a Keras .h5 file; give the path of one that exists"
         )
     checkpoint.restore_weights(model, path)
-    return f"weights from {os.path.relpath(path)}"
+    return f"weights from {path}"
 
 
 def train_and_evaluate(
@@ -199,7 +198,8 @@ def train_and_evaluate(
       config: As `merge_config` gives it.
       runtime: As `set_up` gives it.
       after_step: Called after each step, its log line, evaluation and
-        checkpoint included, with the number of steps done.
+        checkpoint included, with the number of steps done; before the last
+        evaluation of the run.
 
     Returns:
       How the run ended.

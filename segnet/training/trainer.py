@@ -119,6 +119,7 @@ class Trainer:
             if run.step - schedule.offset < end and not self._stopped_early:
                 self._train_stage(stage, end)
         if int(run.state.evaluated_step.numpy()) != run.step:
+            self._save()  # The evaluation can fail.
             self._evaluate()
         self._save()
 
@@ -189,9 +190,7 @@ class Trainer:
             self._evaluate()
             self._stop_early(epoch)
         every = self._config.checkpoint_every_steps
-        due = step % every == 0 if every else not into_epoch
-        # At the end the last evaluation comes first: its score is saved too.
-        if due and step != self._schedule.total_steps:
+        if step % every == 0 if every else not into_epoch:
             self._save()
         if log:
             self._commit()
@@ -226,10 +225,12 @@ class Trainer:
         """Computes batch norm's averages anew, if the config asks for it."""
         if not self._config.recalibrate_batch_norm:
             return
+        run = self._run
+        run.dropout_position.assign(run.step * self._config.accumulate_steps)
         stage = create_pass(
-            self._config, self._run.source.num_records, distributed.size()
+            self._config, run.source.num_records, distributed.size()
         )
-        self._run.recalibration(
+        run.recalibration(
             self._training_batches(
                 stage, start_step=0, end_step=stage.end_step, augment="none"
             )

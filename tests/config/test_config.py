@@ -165,6 +165,9 @@ def test_a_pass_sees_whole_images_once():
     assert (stage.height, stage.width, stage.window) == (320, 640, (1.0, 1.0))
     # Four windows have the pixels of one whole image.
     assert (stage.batch_size, stage.end_step) == (1, 25)
+    # Another --eval_batch_size would give other averages in a resumed run.
+    config = dataclasses.replace(config, eval_batch_size=5)
+    assert create_pass(config, 50, 2) == stage
     # Few images, many workers: each still has one.
     assert create_pass(Config(), 5, 3).end_step == 1
 

@@ -26,6 +26,16 @@ def test_round_trip(tmp_path):
         config_file.load_config(workdir)
 
 
+def test_a_remote_workdir_that_cannot_be_reached_is_one_line(monkeypatch):
+    class Unreachable:
+        def exists(self, path):
+            raise OSError("no network")
+
+    monkeypatch.setattr(config_file, "gfile", lambda path: Unreachable())
+    with pytest.raises(ConfigError, match="cannot be read .no network."):
+        config_file.load_config("gs://bucket/run")
+
+
 def test_a_config_of_today_without_newer_fields_is_read():
     values = dataclasses.asdict(Config(epochs=3))
     del values["eval_batch_size"]

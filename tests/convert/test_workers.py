@@ -101,7 +101,7 @@ def test_too_little_memory_is_one_line(root, capsys, monkeypatch, num_workers):
     monkeypatch.setattr(workers, target, fail)
     assert convert.main(files.flags(root, f"--num_workers={num_workers}")) == 1
     (line,) = capsys.readouterr().err.splitlines()
-    assert "for want of memory" in line
+    assert "because memory ran out" in line
 
 
 def test_a_manifest_that_cannot_be_written_leaves_the_old_split(

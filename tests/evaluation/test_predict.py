@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from segnet.config import Config
 from segnet.errors import ConfigError, DataError, RunError
 from segnet.evaluation import predict
 
@@ -26,14 +27,14 @@ def _picture(path, height, width):
 
 
 def _predict(paths, output, batch_size=2):
+    config = Config(
+        class_names=NAMES,
+        input_height=16,
+        input_width=32,
+        eval_batch_size=batch_size,
+    )
     return predict.predict(
-        _eval_step,
-        [str(path) for path in paths],
-        str(output),
-        NAMES,
-        height=16,
-        width=32,
-        batch_size=batch_size,
+        _eval_step, [str(path) for path in paths], str(output), config
     )
 
 

@@ -120,6 +120,17 @@ def test_saving_a_step_twice_writes_once(tmp_path):
     assert file.stat().st_mtime_ns == before
 
 
+def test_a_later_evaluation_is_saved_under_the_same_step(tmp_path):
+    run = _Run(tmp_path)
+    run.step()
+    run.checkpoints.save()
+    run.state.record(0.5, epoch=1)
+    run.checkpoints.save()
+    other = _Run(tmp_path)
+    assert other.restore().endswith("ckpt-1")
+    assert float(other.state.best_score.numpy()) == 0.5
+
+
 def test_a_damaged_newest_checkpoint_falls_back(tmp_path):
     run = _Run(tmp_path)
     for _ in range(2):

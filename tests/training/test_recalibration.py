@@ -98,6 +98,24 @@ def test_frozen_layers_keep_their_averages(model):
     assert np.any(second.moving_mean.numpy() != 0)
 
 
+def test_layers_that_learn_again_get_averages_again(model):
+    """One pass while the first is frozen, one afterwards."""
+    batches = _batches()
+    recalibrate = recalibration.Recalibration(
+        model, device_name="/device:CPU:0", reduce_sum=lambda array, name: array
+    )
+    model.get_layer("first").trainable = False
+    recalibrate(batches)
+    model.get_layer("first").trainable = True
+    recalibrate(batches)
+    means = model.get_layer("first").moving_mean.numpy()
+    _recalibrate(model, batches)
+    np.testing.assert_allclose(
+        means, model.get_layer("first").moving_mean, rtol=1e-5
+    )
+    assert np.any(means != 0)
+
+
 def test_two_workers_pool_theirs(model):
     """Each has half of the batches; the sums of both are divided once."""
     batches = _batches(4)
