@@ -24,7 +24,9 @@ elif ((status)); then
 fi
 
 status=0
-"$VENV/bin/python" -m pytest -m "$marks" --cov --cov-report=term "$@" ||
+# In two processes: most tests wait for imports and traces, which use one core.
+"$VENV/bin/python" -m pytest -n 2 --dist loadfile -m "$marks" \
+  --cov --cov-report=term "$@" ||
   status=$?
 if [[ $left_out ]]; then echo "test: $left_out"; fi
 echo "test: $((SECONDS / 60)) min $((SECONDS % 60)) s, set-up included"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
 from conftest import ROOT
 
 from benchmarks import run
@@ -12,6 +13,7 @@ from benchmarks.comparisons import FULL, SMOKE, Row, create_groups
 from benchmarks.harness.datasets import Dataset
 
 
+@pytest.mark.slow
 def test_smoke_run_measures_every_row(tmp_path):
     output = tmp_path / "results.md"
     done = subprocess.run(
