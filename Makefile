@@ -9,7 +9,7 @@ ARGS ?=
 export VENV PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-horovod lint format test test-slow test-dist test-habana bench bench-smoke demo clean
+.PHONY: help setup setup-horovod lint format test test-slow test-elastic test-dist test-habana bench bench-smoke demo clean
 
 help:  ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | \
@@ -34,8 +34,11 @@ format: setup  ## repair style and formatting where that can be automatic
 test:  ## all tests but the slow ones, with coverage
 	@tools/run_tests.sh $(ARGS)
 
-test-slow: setup  ## the slow tests
-	$(PY) -m pytest -m slow $(ARGS)
+test-slow: setup setup-horovod  ## the slow tests but the next ones
+	$(PY) -m pytest -m slow --ignore=tests/runtime/test_elastic.py $(ARGS)
+
+test-elastic: setup setup-horovod  ## twenty workers killed, some 8 minutes
+	$(PY) -m pytest -m slow tests/runtime/test_elastic.py $(ARGS)
 
 test-dist: setup setup-horovod  ## the two-process Horovod tests
 	$(PY) -m pytest -m "dist and not slow" $(ARGS)

@@ -21,7 +21,11 @@ LIMIT_SECS = 60
     ("way", "words"),
     [
         ("shard", ["damaged/train-0000", "--overwrite"]),
-        ("nan", ["the loss is nan at or shortly before step"]),
+        pytest.param(
+            "nan",
+            ["the loss is nan at or shortly before step"],
+            marks=pytest.mark.slow,
+        ),
         ("exception", ["the cable of rank 1 was pulled out", "Traceback"]),
     ],
 )

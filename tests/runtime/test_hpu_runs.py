@@ -87,7 +87,9 @@ DIST = [pytest.mark.dist, needs_horovod]
 RUNS = [
     ("hpu_fp32.flags", 1, "float32"),
     ("hpu_bf16.flags", 1, "mixed_bfloat16"),
-    pytest.param("hpu_fp32_dist.flags", 2, "float32", marks=DIST),
+    pytest.param(
+        "hpu_fp32_dist.flags", 2, "float32", marks=[*DIST, pytest.mark.slow]
+    ),
     pytest.param("hpu_bf16_dist.flags", 2, "mixed_bfloat16", marks=DIST),
 ]
 
