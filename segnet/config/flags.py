@@ -181,9 +181,8 @@ def check_command(command: Command) -> None:
             "--mode=predict needs --image_path: an image file or a folder"
         )
     check_values(command.config)
-    # In a workdir that holds a run, a flag that is not given is the run's:
-    # the rules between flags are checked once they are known. So they are for
-    # a remote one, which only TensorFlow can look into.
+    # In a workdir that holds a run, flags that are not given are the run's: the
+    # rules between flags are checked once those are read, as for a remote one.
     workdir = command.config.workdir
     if "://" not in workdir and not has_config(workdir):
         validate(command.config)

@@ -42,8 +42,7 @@ class Recalibration:
                 model(images, training=True)
 
         self._forward = forward
-        if not run_eagerly:
-            # Traced for each set of layers that learn.
+        if not run_eagerly:  # Traced for each set of layers that learn.
             self._forward = tf.function(forward, autograph=False)
 
     def __call__(self, dataset: Iterable[tuple[tf.Tensor, tf.Tensor]]) -> None:
