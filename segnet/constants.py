@@ -12,8 +12,10 @@ __all__ = [
     "IGNORE_LABEL",
     "LOSSES",
     "MAX_CLASSES",
+    "WARNINGS",
     "num_cores",
     "parse_size",
+    "parse_warnings",
 ]
 
 # A pixel with this label takes no part in loss or metrics.
@@ -35,6 +37,20 @@ LOSSES = (
 AUGMENTATIONS = ("none", "basic", "strong")
 # Number formats of gradients on their way between workers.
 COMPRESSIONS = ("none", "fp16", "bf16")
+# What a program warns of, by the name that --silence takes.
+WARNINGS = {
+    "aspect_ratio": "images much wider or higher than the network's input",
+    "dark_images": "images that are nearly black",
+    "exif_rotation": "images that EXIF turned, unlike their annotations",
+    "jpeg_damage": "JPEG files that a decoder had to mend",
+    "left_aside": "files and folders that are not used",
+    "one_class": "a split whose labelled pixels are all of one class",
+    "one_prediction": "a network that predicts one class everywhere",
+    "rising_loss": "a training loss that rises",
+    "shared_images": "images that are in both training and evaluation split",
+    "split_classes": "classes that only one of the splits has",
+    "unused_classes": "classes without a pixel",
+}
 
 _SIZE = re.compile("([1-9][0-9]{0,4})[xX]([1-9][0-9]{0,4})")
 
@@ -63,3 +79,25 @@ def parse_size(text: str) -> tuple[int, int]:
     if not match:
         raise ValueError(f"{text!r} is not HEIGHTxWIDTH")
     return int(match[1]), int(match[2])
+
+
+def parse_warnings(text: str) -> frozenset[str]:
+    """Parses the value of `--silence`.
+
+    Args:
+      text: Names of `WARNINGS` with commas between them, or `all`, or empty.
+
+    Returns:
+      The names of the warnings that are not shown.
+
+    Raises:
+      ValueError: A name is not known. The caller knows the flag to name.
+    """
+    names = {name.strip() for name in text.split(",") if name.strip()}
+    if "all" in names:
+        return frozenset(WARNINGS)
+    for name in sorted(names - WARNINGS.keys()):
+        raise ValueError(
+            f"'{name}' is no warning; use all or some of {', '.join(WARNINGS)}"
+        )
+    return frozenset(names)

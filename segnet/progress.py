@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Container
 from typing import Any, TextIO
 
-__all__ = ["Progress", "say"]
+__all__ = ["Progress", "say", "warn"]
 
 
 def say(message: str, stream: TextIO | None = None) -> None:
@@ -17,6 +18,19 @@ def say(message: str, stream: TextIO | None = None) -> None:
     else:
         print(message, file=stream)
     stream.flush()
+
+
+def warn(name: str, message: str, silenced: Container[str]) -> None:
+    """Says what is likely a mistake, in one line on standard error.
+
+    Args:
+      name: One of `constants.WARNINGS`.
+      message: What was seen, where, and what to look at.
+      silenced: Names of the warnings that the user does not want to see, as
+        `constants.parse_warnings` gives them.
+    """
+    if name not in silenced:
+        say(f"warning: {message} (--silence={name})", sys.stderr)
 
 
 class Progress:

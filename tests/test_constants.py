@@ -28,3 +28,14 @@ def test_height_comes_first(text):
 def test_what_is_not_a_size(text):
     with pytest.raises(ValueError, match="is not HEIGHTxWIDTH"):
         constants.parse_size(text)
+
+
+def test_names_of_warnings():
+    assert constants.parse_warnings("") == frozenset()
+    assert constants.parse_warnings("rising_loss, one_class") == {
+        "one_class",
+        "rising_loss",
+    }
+    assert constants.parse_warnings("all") == constants.WARNINGS.keys()
+    with pytest.raises(ValueError, match="'loud' is no warning; use all or"):
+        constants.parse_warnings("one_class,loud")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from segnet.progress import Progress, say
+from segnet.progress import Progress, say, warn
 
 
 def _progress(total=5, **kwargs):
@@ -57,3 +57,11 @@ def test_a_disabled_progress_is_silent(capsys):
         progress.log("line", "postfix")
     captured = capsys.readouterr()
     assert captured.out + captured.err == ""
+
+
+def test_a_warning_is_one_line_that_can_be_silenced(capsys):
+    warn("one_class", "all pixels are sky", {"rising_loss"})
+    warn("rising_loss", "the loss rose from 1 to 2", {"rising_loss"})
+    captured = capsys.readouterr()
+    assert captured.err == "warning: all pixels are sky (--silence=one_class)\n"
+    assert captured.out == ""

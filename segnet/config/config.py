@@ -14,6 +14,8 @@ from segnet.constants import (
     AUGMENTATIONS,
     COMPRESSIONS,
     LOSSES,
+    WARNINGS,
+    parse_warnings,
 )
 
 __all__ = ["Config"]
@@ -237,6 +239,11 @@ class Config:
     profile_steps: str = _field(
         "", "FIRST,LAST step to profile for TensorBoard."
     )
+    silence: str = _field(
+        "",
+        "Warnings not to show: all, or names with commas between them. Names: "
+        f"{', '.join(WARNINGS)}.",
+    )
     class_names: tuple[str, ...] = _field(
         (), "Names of the classes, from the training manifest.", flag=False
     )
@@ -247,6 +254,11 @@ class Config:
         if self.weight_decay is not None:
             return self.weight_decay
         return 0.01 if self.optimizer == "adamw" else 0.0
+
+    @property
+    def silenced(self) -> frozenset[str]:
+        """Names of the warnings that are not shown."""
+        return parse_warnings(self.silence)
 
     @property
     def uses_encoder_batch_norm(self) -> bool:

@@ -8,7 +8,7 @@ import re
 from typing import Any
 
 from segnet.config.config import Config
-from segnet.constants import ARCHITECTURES, parse_size
+from segnet.constants import ARCHITECTURES, parse_size, parse_warnings
 from segnet.errors import ConfigError
 
 __all__ = [
@@ -28,7 +28,7 @@ CHANGEABLE_ON_RESUME = frozenset({
     "early_stopping_epochs", "elastic", "epochs", "eval_batch_size",
     "eval_split", "evaluate_every_epochs", "keep_checkpoints",
     "log_every_steps", "max_steps", "profile_steps", "run_eagerly",
-    "train_split", "workdir",
+    "silence", "train_split", "workdir",
 })  # fmt: skip
 # What evaluate and predict may change: where the data lies and how to
 # compute, not what was trained.
@@ -46,6 +46,10 @@ def check_values(config: Config) -> None:
     parse_resolutions(config.resolution_schedule)
     parse_crop(config.train_crop)
     parse_profile_steps(config.profile_steps)
+    try:
+        parse_warnings(config.silence)
+    except ValueError as error:
+        raise ConfigError(f"--silence={config.silence}: {error}") from None
 
 
 def validate(config: Config) -> None:

@@ -15,7 +15,13 @@ from typing import Any
 
 from absl import flags
 
-from segnet.constants import MAX_CLASSES, num_cores, parse_size
+from segnet.constants import (
+    MAX_CLASSES,
+    WARNINGS,
+    num_cores,
+    parse_size,
+    parse_warnings,
+)
 from segnet.errors import ConfigError
 
 __all__ = ["Settings", "help_text", "parse_flags"]
@@ -49,6 +55,8 @@ _HELP = {
     "(nearest) to this size",
     "skip_invalid": "leave bad pairs out and list them in the manifest",
     "overwrite": "replace the split if it is there",
+    "silence": "warnings not to show: all, or names with commas between them: "
+    f"{', '.join(WARNINGS)}",
     "verify_only": "write nothing: check the input folders completely, and, "
     "if --output_dir has the split, all its records; either may be left out",
 }
@@ -60,6 +68,7 @@ class Settings:
 
     Attributes:
       resize: (height, width) in pixels, or None.
+      silence: Names of the warnings that are not shown.
       num_shards: None leaves it to the size of the data.
     """
 
@@ -77,6 +86,7 @@ class Settings:
     skip_invalid: bool
     overwrite: bool
     verify_only: bool
+    silence: frozenset[str]
 
 
 def parse_flags(argv: Sequence[str]) -> Settings:
@@ -110,6 +120,7 @@ def parse_flags(argv: Sequence[str]) -> Settings:
             "void_labels": _void_labels(given["void_labels"]),
             "num_workers": given["num_workers"] or num_cores(),
             "resize": _resize(given["resize"]),
+            "silence": _silence(given["silence"]),
         }
     )
 
@@ -132,7 +143,7 @@ def _define() -> flags.FlagValues:
     values = flags.FlagValues()
     for name in ("images_dir", "annotations_dir", "output_dir", "split"):
         flags.DEFINE_string(name, "", _HELP[name], flag_values=values)
-    for name in ("class_names", "void_labels", "resize"):
+    for name in ("class_names", "void_labels", "resize", "silence"):
         flags.DEFINE_string(name, "", _HELP[name], flag_values=values)
     for name, low, high in (
         ("num_classes", 2, MAX_CLASSES),
@@ -230,3 +241,10 @@ def _resize(text: str) -> tuple[int, int] | None:
         raise ConfigError(
             f"--resize={text}: is not HEIGHTxWIDTH in pixels, such as 320x640"
         ) from None
+
+
+def _silence(text: str) -> frozenset[str]:
+    try:
+        return parse_warnings(text)
+    except ValueError as error:
+        raise ConfigError(f"--silence={text}: {error}") from None
