@@ -9,38 +9,48 @@ ARGS ?=
 export VENV PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-horovod lint format test test-slow test-elastic test-dist test-habana bench bench-smoke demo clean
+.PHONY: help setup environment setup-horovod lint format test test-slow test-faults test-elastic test-dist test-habana bench bench-smoke demo clean
 
 help:  ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | \
 	  expand -t 22
 
-setup:  ## create .venv and install what is pinned
+setup: environment  ## create .venv and install what is pinned
+	@echo "next: source $(VENV)/bin/activate, then python main.py --help;" \
+	  "or make demo, which needs no data"
+
+environment:
 	@tools/setup_env.sh dev
 
 setup-horovod:  ## and build Horovod with Gloo (needs g++)
 	@tools/setup_env.sh horovod
 
-lint: setup  ## check style, formatting, the plan of imports, types
+lint: environment  ## check style, formatting, the plan of imports, types
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(VENV)/bin/lint-imports
 	$(PY) -m mypy
 
-format: setup  ## repair style and formatting where that can be automatic
+format: environment  ## repair style and formatting where that can be automatic
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 
 test:  ## all tests but the slow ones, with coverage
 	@tools/run_tests.sh $(ARGS)
 
-test-slow: setup setup-horovod  ## the slow tests but the next ones
+test-slow: environment setup-horovod  ## the slow tests but the next ones
 	$(PY) -m pytest -m slow --ignore=tests/runtime/test_elastic.py $(ARGS)
 
-test-elastic: setup setup-horovod  ## twenty workers killed, some 8 minutes
+# A program beside the project, with situations that went wrong once.
+FAULTS ?= ../shared/cases/faults.py
+test-faults: environment  ## the cases of FAULTS=FILE, if it is there
+	@if [ -e "$(FAULTS)" ]; then $(PY) "$(FAULTS)" --project .; \
+	else echo "LEFT OUT: $(FAULTS) is not there"; fi
+
+test-elastic: environment setup-horovod  ## twenty workers killed, some 8 minutes
 	$(PY) -m pytest -m slow tests/runtime/test_elastic.py $(ARGS)
 
-test-dist: setup setup-horovod  ## the two-process Horovod tests
+test-dist: environment setup-horovod  ## the two-process Horovod tests
 	$(PY) -m pytest -m "dist and not slow" $(ARGS)
 
 test-habana:  ## what is relied on in the real Gaudi bridge (Python 3.10)
@@ -51,7 +61,7 @@ bench:  ## measure speed as ratios (ARGS=--camvid=FOLDER); needs a quiet machine
 	@tools/setup_env.sh bench
 	$(PY) -m benchmarks.run $(ARGS)
 
-bench-smoke: setup  ## try all benchmarks on something tiny
+bench-smoke: environment  ## try all benchmarks on something tiny
 	$(PY) -m benchmarks.run --smoke --output=/dev/null $(ARGS)
 
 demo:  ## draw a data set, convert, train, evaluate, predict (into demo/)

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Runs the tests that `make test` promises: everything but the slow ones, with
-# the coverage of segnet/ and tools/. Arguments are passed on to pytest.
+# the coverage of segnet/ and tools/. Arguments are passed on to pytest; with any,
+# coverage is not taken, for that of a part says nothing.
 #
 # Where there is no C++ compiler the two-process Horovod tests are left out,
 # which is said; with CI=true that is a failure.
@@ -23,10 +24,12 @@ elif ((status)); then
   exit 1
 fi
 
+coverage=()
+if (($# == 0)); then coverage=(--cov --cov-report=term); fi
 status=0
 # In two processes: most tests wait for imports and traces, which use one core.
 "$VENV/bin/python" -m pytest -n 2 --dist loadfile -m "$marks" \
-  --cov --cov-report=term "$@" ||
+  "${coverage[@]}" "$@" ||
   status=$?
 if [[ $left_out ]]; then echo "test: $left_out"; fi
 echo "test: $((SECONDS / 60)) min $((SECONDS % 60)) s, set-up included"

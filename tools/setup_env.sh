@@ -143,6 +143,16 @@ install_requirements() {
   say "installed $2 in $((SECONDS - started)) s"
 }
 
+# Says each half minute, until killed, how far the build with log $1 is.
+watch_build() {
+  local since=$SECONDS percent
+  # Not the output of this script: whoever reads that would wait for it.
+  while sleep 30 >/dev/null 2>&1; do
+    percent=$(grep -oE '\[ *[0-9]+%\]' "$1" | tail -n 1 | tr -dc 0-9 || true)
+    say "built ${percent:-0} % after $((SECONDS - since)) s"
+  done
+}
+
 install_horovod() {
   local files=(requirements/horovod.txt requirements.txt)
   is_installed horovod "${files[@]}" && return
@@ -157,9 +167,11 @@ install_horovod() {
     die "pip could not install requirements/horovod-build.txt" \
       "(its message is above)"
   say "building Horovod: 3 minutes on 2 cores that have nothing else to do," \
-    "8 on busy ones; 'tail -f $log' shows how far it is"
+    "8 on busy ones"
   rm -f "$VENV/horovod.stamp"
   # Reinstalled by force: it must match the TensorFlow that is there now.
+  watch_build "$log" &
+  trap "kill $! 2>/dev/null || true" EXIT
   env "${HOROVOD_OPTIONS[@]}" CXX="$compiler" \
     HOROVOD_CMAKE="$(cd "$VENV/bin" && pwd)/cmake" MAKEFLAGS="-j$(nproc)" \
     "$VENV/bin/python" -m pip install --verbose --no-cache-dir --no-deps \
@@ -168,6 +180,8 @@ install_horovod() {
     grep -i 'error' "$log" | head -n 5 >&2 || true
     die "Horovod could not be built: see $log"
   }
+  kill $! 2>/dev/null || true
+  trap - EXIT
   # Read to the end: a pipe into grep -q would break under pipefail.
   report=$("$VENV/bin/horovodrun" --check-build 2>/dev/null) || true
   [[ $report == *"[X] Gloo"* ]] ||
