@@ -150,7 +150,7 @@ def test_missing_file(load, flag, tiny, tmp_path):
 
 @_LOADERS
 def test_folder_instead_of_a_file(load, flag, tiny, tmp_path):
-    _refuses(load, tiny, tmp_path, ConfigError, flag, "cannot be read")
+    _refuses(load, tiny, tmp_path, ConfigError, flag, "no regular file")
 
 
 @_LOADERS
