@@ -20,6 +20,7 @@ from typing import Any
 from segnet.errors import DataError, RunError
 
 __all__ = [
+    "expand_path",
     "file_errors",
     "file_sha256",
     "gfile",
@@ -65,6 +66,15 @@ def gfile(path: str | os.PathLike[str]) -> Any:
     import tensorflow as tf
 
     return tf.io.gfile
+
+
+def expand_path(path: str) -> str:
+    """A path with `~` or `~USER` at its head replaced by the home folder.
+
+    Shells leave `--flag=~/x` as it is. Remote paths are left alone, and so is
+    `~NAME` where there is no such user.
+    """
+    return path if "://" in path else os.path.expanduser(path)
 
 
 def size(path: str) -> int:

@@ -124,3 +124,11 @@ def test_others_may_read_what_is_written(tmp_path):
     files.write_text(str(tmp_path / "a.txt"), "one")
     modes = {path.stat().st_mode for path in tmp_path.iterdir()}
     assert len(modes) == 1
+
+
+def test_a_tilde_is_the_home_folder(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    assert files.expand_path("~/a b") == "/home/me/a b"
+    assert files.expand_path("~") == "/home/me"
+    for path in ("", "a/~/b", "~nobody-here/x", "gs://b/~/x"):
+        assert files.expand_path(path) == path
