@@ -7,6 +7,7 @@ longer than the conversion of a thousand images.
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import hashlib
 import os
@@ -25,6 +26,7 @@ __all__ = [
     "file_sha256",
     "gfile",
     "read_errors",
+    "read_text",
     "reason",
     "size",
     "write_bytes",
@@ -33,6 +35,12 @@ __all__ = [
 ]
 
 _HASH_CHUNK_BYTES = 1024 * 1024
+# What texts that were saved on Windows may begin with, and what they are then.
+_BYTE_ORDER_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
 
 
 class _LocalFiles:
@@ -109,6 +117,40 @@ def read_errors(path: str) -> Iterator[None]:
         ) from None
 
 
+def read_text(path: str | os.PathLike[str], errors: str = "strict") -> str:
+    """Reads a text that a person may have written, on any system.
+
+    Args:
+      path: Of a file in UTF-8, or in UTF-16 with a byte order mark.
+      errors: What is done about bytes that are no text, as for `bytes.decode`.
+
+    Returns:
+      The text without a byte order mark; all lines end in a line feed.
+
+    Raises:
+      DataError: It cannot be read, or is in another encoding.
+    """
+    path = os.fspath(path)
+    with read_errors(path), gfile(path).GFile(path, "rb") as file:
+        data = file.read()
+    encoding = next(
+        (name for mark, name in _BYTE_ORDER_MARKS if data.startswith(mark)),
+        "utf-8",
+    )
+    try:
+        text = data.decode(encoding, errors)
+        # No text has it; UTF-16 without its mark does.
+        wrong = text.find("\0") if errors == "strict" else -1
+    except UnicodeDecodeError as error:
+        wrong = error.start
+    if wrong >= 0:
+        raise DataError(
+            f"{path}: is not text in UTF-8 (see byte {wrong}); save it with "
+            "the encoding UTF-8"
+        )
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
 @contextlib.contextmanager
 def write_errors(path: str) -> Iterator[None]:
     """Turns what goes wrong in writing into one line.
@@ -165,6 +207,8 @@ def write_text(path: str, text: str) -> None:
 
 def reason(error: Exception) -> str:
     """What an error says, without the trace that TensorFlow adds."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror  # without number and path
     text = getattr(error, "message", None) or str(error)
     # Operation names and call traces follow on further lines, names of nodes
     # may come first.

@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 from segnet import files
-from segnet.errors import RunError
+from segnet.errors import DataError, RunError
 
 
 @pytest.mark.parametrize(
@@ -132,3 +132,31 @@ def test_a_tilde_is_the_home_folder(monkeypatch):
     assert files.expand_path("~") == "/home/me"
     for path in ("", "a/~/b", "~nobody-here/x", "gs://b/~/x"):
         assert files.expand_path(path) == path
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        "straße\n小径\n".encode(),
+        "straße\r\n小径\r\n".encode("utf-8-sig"),
+        "straße\r小径\r".encode("utf-16"),
+        b"\xfe\xff" + "straße\r\n小径\n".encode("utf-16-be"),
+    ],
+)
+def test_a_text_is_the_same_from_every_system(folder, data):
+    path = os.path.join(folder, "names.txt")
+    files.write_bytes(path, data)
+    assert files.read_text(path) == "straße\n小径\n"
+
+
+@pytest.mark.parametrize(
+    "data",
+    ["straße".encode("latin-1"), "ab".encode("utf-16-le"), b"\xff\xfea"],
+)
+def test_what_is_no_text_is_one_line_with_the_encoding(tmp_path, data):
+    path = tmp_path / "names.txt"
+    path.write_bytes(data)
+    with pytest.raises(DataError, match=r"names.txt: is not text in UTF-8 "):
+        files.read_text(path)
+    with pytest.raises(DataError, match=r"no.txt: cannot be read \(No such"):
+        files.read_text(tmp_path / "no.txt")

@@ -27,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from sample_scenes import CLASS_NAMES, VOID, render_scene
 
 from segnet.errors import ConfigError, DataError, UserError
+from segnet.flagfiles import expand_flagfiles
 from segnet.progress import Progress
 
 __all__ = ["annotation_picture", "main", "write_dataset"]
@@ -156,7 +157,7 @@ def _parse(argv: Sequence[str]) -> flags.FlagValues:
     """Returns the parsed flags; a ConfigError names what is wrong."""
     values = _define_flags()
     try:
-        rest = values(list(argv))[1:]
+        rest = values(expand_flagfiles(argv))[1:]
     except flags.Error as error:
         raise ConfigError(" ".join(str(error).split())) from error
     if rest:

@@ -9,8 +9,15 @@ from typing import Any
 from segnet.config import workdir as paths
 from segnet.config.config import Config
 from segnet.config.validate import validate
-from segnet.errors import ConfigError
-from segnet.files import file_errors, gfile, reason, write_errors, write_text
+from segnet.errors import ConfigError, DataError
+from segnet.files import (
+    file_errors,
+    gfile,
+    read_text,
+    reason,
+    write_errors,
+    write_text,
+)
 
 __all__ = ["from_json", "has_config", "load_config", "merge", "save_config"]
 
@@ -40,19 +47,16 @@ def load_config(workdir: str) -> Config | None:
       ConfigError: The file is not a config of this version.
     """
     path = paths.config_path(workdir)
-    unreadable: tuple[type[Exception], ...] = (
-        UnicodeDecodeError,
-        *file_errors(),
-    )
     try:
         if not has_config(workdir):
             return None
-        with gfile(path).GFile(path, "r") as file:
-            text = file.read()
-    except unreadable as error:
+        text = read_text(path)
+    except file_errors() as error:
         raise ConfigError(
             f"{path} cannot be read ({reason(error)}); use another --workdir"
         ) from error
+    except DataError as error:
+        raise ConfigError(f"{error}, or use another --workdir") from None
     return from_json(text, path)
 
 

@@ -17,6 +17,7 @@ from segnet.config.config import Config
 from segnet.config.config_file import has_config
 from segnet.config.validate import check_values, validate
 from segnet.errors import ConfigError
+from segnet.flagfiles import expand_flagfiles
 
 __all__ = [
     "MODES",
@@ -120,8 +121,8 @@ def parse_flags(values: flags.FlagValues, argv: Sequence[str]) -> list[str]:
         kind, a flagfile that cannot be read, or a stray argument.
     """
     try:
-        rest = values(list(argv))
-    except (flags.Error, UnicodeDecodeError) as error:
+        rest = values(expand_flagfiles(argv))
+    except flags.Error as error:
         message = " ".join(str(error).split()).removeprefix("ERROR:: ")
         raise ConfigError(f"{message}; --help lists all flags") from error
     if len(rest) > 1:

@@ -23,6 +23,7 @@ from segnet.constants import (
     parse_warnings,
 )
 from segnet.errors import ConfigError
+from segnet.flagfiles import expand_flagfiles
 
 __all__ = ["Settings", "help_text", "parse_flags"]
 
@@ -100,7 +101,7 @@ def parse_flags(argv: Sequence[str]) -> Settings:
     """
     values = _define()
     try:
-        rest = values(list(argv))[1:]
+        rest = values(expand_flagfiles(argv))[1:]
     except flags.Error as error:
         text = " ".join(str(error).split())
         raise ConfigError(f"{text}; --help lists the flags") from None

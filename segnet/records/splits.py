@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 
 from segnet.errors import DataError
-from segnet.files import gfile, read_errors, size
+from segnet.files import gfile, read_errors, read_text, size
 from segnet.records.manifest import Manifest, Shard
 
 __all__ = ["has_manifest", "manifest_path", "read_manifest"]
@@ -46,9 +46,7 @@ def read_manifest(data_dir: str | os.PathLike[str], split: str) -> Manifest:
             f"--images_dir=... --annotations_dir=... --output_dir={data_dir} "
             f"--split={split} --num_classes=..."
         )
-    with read_errors(path), gfile(path).GFile(path, "rb") as file:
-        text = file.read().decode("utf-8", errors="replace")
-    manifest = Manifest.from_json(text, path)
+    manifest = Manifest.from_json(read_text(path, "replace"), path)
     if manifest.split != split:
         raise DataError(
             f"{path}: is the manifest of split '{manifest.split}'; give it "

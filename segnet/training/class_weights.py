@@ -7,9 +7,9 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-import tensorflow as tf
 
-from segnet.errors import ConfigError
+from segnet.errors import ConfigError, DataError
+from segnet.files import read_text
 
 __all__ = [
     "log_frequency_weights",
@@ -142,13 +142,12 @@ def read_class_weights(path: str, num_classes: int) -> tuple[float, ...]:
       ConfigError: If the file cannot be read or has other content.
     """
     try:
-        with tf.io.gfile.GFile(path) as file:
-            text = file.read().strip()
-    except (tf.errors.OpError, UnicodeDecodeError) as error:
+        text = read_text(path).strip()
+    except DataError as error:
         raise ConfigError(
             f"--class_weights={path} is neither none, median_frequency, "
             "sqrt_median_frequency, median_frequency^POWER nor log_frequency, "
-            "nor a file of numbers that can be read"
+            f"nor a file of numbers ({error})"
         ) from error
     try:
         values = (

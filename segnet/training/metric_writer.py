@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from segnet.config.workdir import metrics_path, tensorboard_dir
-from segnet.files import write_errors, write_text
+from segnet.files import read_text, write_errors, write_text
 
 __all__ = ["MetricWriter"]
 
@@ -79,11 +79,11 @@ def _drop_lines_after(path: str, step: int) -> None:
     if not tf.io.gfile.exists(path):
         return
     kept = []
-    with tf.io.gfile.GFile(path) as file:
-        for line in file.read().splitlines():
-            try:
-                if json.loads(line)["step"] <= step:
-                    kept.append(line + "\n")
-            except (ValueError, KeyError, TypeError):
-                continue  # A killed run can leave half a line.
+    # After a crash of the machine there can be bytes that are no text.
+    for line in read_text(path, "replace").splitlines():
+        try:
+            if json.loads(line)["step"] <= step:
+                kept.append(line + "\n")
+        except (ValueError, KeyError, TypeError):
+            continue  # A killed run can leave half a line.
     write_text(path, "".join(kept))

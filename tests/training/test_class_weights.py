@@ -111,7 +111,7 @@ def test_refuses_content(tmp_path, text, message):
 
 def test_refuses_what_is_no_readable_file(tmp_path):
     binary = tmp_path / "binary"
-    binary.write_bytes(b"\xff\xfe\x00\x81")
+    binary.write_bytes(b"\x89PNG\r\n\x1a\n")
     for choice in ("median", tmp_path, binary):
         with pytest.raises(ConfigError, match="neither none, median_freq"):
             resolve(choice)

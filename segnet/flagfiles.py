@@ -1,0 +1,65 @@
+"""Flagfiles: their lines, in place of the `--flagfile` that names them.
+
+absl would read them itself, but not those that were saved on Windows.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from segnet.errors import ConfigError, DataError
+from segnet.files import read_text
+
+__all__ = ["expand_flagfiles"]
+
+_NAMES = ("--flagfile", "-flagfile")
+
+
+def expand_flagfiles(arguments: Sequence[str]) -> list[str]:
+    """Puts the flags of flagfiles into a command line.
+
+    A flagfile has one flag a line; empty lines and those that begin with `#`
+    or `//` say nothing. It may name other flagfiles.
+
+    Args:
+      arguments: Command line, the program's name first.
+
+    Returns:
+      The same without `--flagfile`.
+
+    Raises:
+      ConfigError: A flagfile cannot be read, or leads back to itself.
+    """
+    return _expand(list(arguments), ())
+
+
+def _expand(arguments: list[str], within: tuple[str, ...]) -> list[str]:
+    """`within`: the flagfiles that the arguments come from."""
+    expanded: list[str] = []
+    while arguments:
+        argument = arguments.pop(0)
+        name, is_value, path = argument.partition("=")
+        if argument == "--":
+            return [*expanded, argument, *arguments]
+        if name not in _NAMES:
+            expanded.append(argument)
+            continue
+        if not is_value:
+            path = arguments.pop(0) if arguments else ""
+        if not path:
+            raise ConfigError("--flagfile needs the name of a file")
+        expanded += _read(os.path.expanduser(path), within)
+    return expanded
+
+
+def _read(path: str, within: tuple[str, ...]) -> list[str]:
+    """The flags of a file."""
+    if path in within:
+        raise ConfigError(f"--flagfile={path} leads back to itself")
+    try:
+        lines = [line.strip() for line in read_text(path).splitlines()]
+    except DataError as error:
+        raise ConfigError(f"--flagfile={error}") from None
+    flags = [line for line in lines if not line.startswith(("#", "//"))]
+    return _expand([line for line in flags if line], (*within, path))
