@@ -10,8 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 
-from segnet.config import flags
-from segnet.errors import UserError
+from segnet import entry
 
 
 def main(
@@ -29,6 +28,10 @@ def main(
       Exit status: 0 done, 1 bad data or a failed run, 2 bad flags, 130/143
       stopped by SIGINT/SIGTERM.
     """
+    # Imported here, so that `entry` can tell which package is missing.
+    from segnet.config import flags
+    from segnet.errors import UserError
+
     try:
         command = flags.parse_command(argv)
         if isinstance(command, str):
@@ -48,4 +51,4 @@ def main(
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv))
+    sys.exit(entry.run("segnet", main))

@@ -15,7 +15,7 @@ machine, makes the data and prints tables. `segnet` imports nothing from here.
 
 from __future__ import annotations
 
-import os
+from segnet.environment import prepare_tensorflow
 
 # Before anything imports TensorFlow: the tables are the output.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+prepare_tensorflow()

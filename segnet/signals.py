@@ -16,7 +16,7 @@ __all__ = [
     "Terminated",
     "interrupts_blocked",
     "signals_held",
-    "termination_raised",
+    "signals_raised",
 ]
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -69,21 +69,27 @@ class Terminated(BaseException):
 
 
 @contextlib.contextmanager
-def termination_raised() -> Iterator[None]:
-    """Lets SIGTERM unwind, so that temporary files are removed."""
+def signals_raised() -> Iterator[None]:
+    """Lets SIGINT and SIGTERM unwind, so that temporary files are removed."""
 
     def stop(number: int, frame: FrameType | None) -> None:
-        raise Terminated
+        raise KeyboardInterrupt if number == signal.SIGINT else Terminated
 
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.getsignal(signal.SIGTERM)
+    before = {
+        number: handler
+        for number in _SIGNALS
+        if (handler := signal.getsignal(number)) != signal.SIG_IGN
+    }
     try:
-        signal.signal(signal.SIGTERM, stop)
+        for number in before:
+            signal.signal(number, stop)
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextlib.contextmanager

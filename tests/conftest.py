@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from segnet.environment import prepare_tensorflow
+
 ROOT = Path(__file__).resolve().parents[1]
 CLASS_NAMES = ("ground", "wall", "disc")
 # Where programs, libraries, files and certificates are, and what measures the
@@ -32,7 +34,7 @@ def clean_environment(environment: MutableMapping[str, str]) -> None:
     for name in list(environment):
         if not _KEPT.fullmatch(name):
             del environment[name]
-    environment["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    prepare_tensorflow(environment)
 
 
 # Before TensorFlow is imported, which reads some of it.

@@ -5,23 +5,28 @@
 
 from __future__ import annotations
 
-import io
 import os
-import pathlib
 import sys
+from collections.abc import Sequence
 
 # The tool is started by its path, from any folder. Worker processes import
 # this file too, so nothing heavy may be imported here.
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from segnet.convert.program import convert, main, verify
+from segnet import entry
 
-__all__ = ["convert", "main", "verify"]
+__all__ = ["main"]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the tool; see `segnet.convert.program.main`."""
+    # Imported here, so that `entry` can tell which package is missing.
+    from segnet.convert import program
+
+    return program.main(argv)
+
 
 if __name__ == "__main__":
     # Nothing here is for a GPU, which another process may be using.
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
-    sys.exit(main())
+    sys.exit(entry.run("convert_to_tfrecord", main))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import pathlib
 import sys
 import time
 from collections.abc import Callable, Sequence
 
-from segnet import signals
+from segnet import environment, signals
 from segnet.convert import conversion, flags, pairs, split_writer, workers
 from segnet.convert.flags import Settings
 from segnet.errors import DataError, UserError
@@ -34,16 +33,16 @@ def main(argv: Sequence[str] | None = None) -> int:
       flags; 130 interrupted; 143 terminated.
     """
     argv = list(sys.argv if argv is None else argv)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    environment.prepare_tensorflow()
     if {"--help", "-h", "-help", "--helpfull"} & set(argv[1:]):
         print(flags.help_text())
         return 0
     try:
         settings = flags.parse_flags(argv)
-        with signals.termination_raised():
-            if settings.verify_only:
-                verify(settings)
-            else:
+        if settings.verify_only:
+            verify(settings)
+        else:
+            with signals.signals_raised():
                 convert(settings)
     except UserError as error:
         print(f"convert_to_tfrecord: {error}", file=sys.stderr)
@@ -54,10 +53,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except signals.Terminated:
         print(f"convert_to_tfrecord: terminated, {_KEPT}", file=sys.stderr)
         return _TERMINATED
-    except BrokenPipeError:
-        # Nobody reads on (`| head`); nor is the rest to be written at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
     return 0
 
 

@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Callable
 from types import ModuleType
 
+from segnet import environment
 from segnet.errors import ConfigError
 from segnet.runtime import hardware
 
@@ -75,9 +76,7 @@ def quiet_tensorflow() -> None:
     To be called before TensorFlow is imported. What the user has set
     (`TF_CPP_MIN_LOG_LEVEL`, `PYTHONWARNINGS`) wins.
     """
-    # 3, since TensorFlow 2.15 logs three harmless lines about cuDNN, cuFFT
-    # and cuBLAS as errors; real ones arrive as exceptions too.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    environment.prepare_tensorflow()
     if not sys.warnoptions:
         warnings.filterwarnings(
             "ignore", r"\s*TensorFlow Addons", category=UserWarning
@@ -235,6 +234,7 @@ def setup_runtime(
             tf.config.set_visible_devices([], "GPU")
         hardware.share_heap()
         _share_cpu(tf, local_size)
+    _reset_keras(tf)
     precision = resolve_precision(precision, device)
     tf.keras.mixed_precision.set_global_policy(_POLICIES[precision])
     tf.keras.utils.set_random_seed(seed)
@@ -245,6 +245,13 @@ def setup_runtime(
         device_name=f"/device:{device.upper()}:0",
         precision=precision,
     )
+
+
+def _reset_keras(tf: ModuleType) -> None:
+    """Undoes what a keras.json says, where it was read before we came."""
+    tf.keras.backend.set_image_data_format("channels_last")
+    tf.keras.backend.set_floatx("float32")
+    tf.keras.backend.set_epsilon(1e-7)
 
 
 def _load_hpu(tf: ModuleType) -> None:

@@ -97,6 +97,48 @@ def test_quiet_unless_asked_for():
     assert "TensorFlow Addons" in loud.stderr
 
 
+_KERAS = """
+from segnet.runtime import device
+device.prepare_environment("cpu")
+from segnet import models
+import tensorflow as tf
+model = models.create_model("segnet", 2, width_multiplier=0.1)
+print(model.output_shape, model.compute_dtype, tf.keras.backend.epsilon())
+"""
+
+
+@pytest.mark.parametrize(
+    ("variable", "folder", "settings"),
+    [
+        ("HOME", ".keras", '{"image_data_format": "channels_first"}'),
+        ("KERAS_HOME", "", '{"floatx": 1}'),
+    ],
+)
+def test_keras_is_as_it_is_whatever_is_set_outside(
+    tmp_path, variable, folder, settings
+):
+    path = tmp_path / folder / "keras.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(settings)
+    variables = {"KERAS_HOME": None, variable: str(tmp_path)}
+    found = _python(
+        _KERAS, TF_USE_LEGACY_KERAS="1", KERAS_BACKEND="jax", **variables
+    )
+    assert found.stdout == "(None, None, None, 2) float32 1e-07\n"
+    assert found.stderr == ""
+    assert path.read_text() == settings
+
+
+def test_setup_undoes_what_keras_has_read_before():
+    backend = tf.keras.backend
+    backend.set_image_data_format("channels_first")
+    backend.set_floatx("float64")
+    backend.set_epsilon(0.25)
+    setup_runtime("cpu", "float32")
+    assert backend.image_data_format() == "channels_last"
+    assert (backend.floatx(), backend.epsilon()) == ("float32", 1e-7)
+
+
 def test_auto_falls_back_to_the_cpu():
     warnings = []
     assert resolve_device("auto", warnings.append) == "cpu"

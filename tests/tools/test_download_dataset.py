@@ -19,9 +19,9 @@ from pathlib import Path
 import pytest
 from download_server import Answer, serve
 
-from tools import download_dataset
+from tools import downloading
 
-SCRIPT = Path(download_dataset.__file__).with_suffix(".sh")
+SCRIPT = Path(downloading.__file__).with_name("download_dataset.sh")
 WEIGHTS_FILE = "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"
 WEIGHTS_PART = f".{WEIGHTS_FILE}.part"
 WEIGHTS = b"\x89HDF\r\n\x1a\n" + random.Random(0).randbytes(200_000)
@@ -73,7 +73,7 @@ def fetch(server, folder, capsys):
     """Runs the program; returns its exit status and what it printed."""
 
     def run(what: str) -> tuple[int, str, str]:
-        status = download_dataset.main(["program", what, str(folder)])
+        status = downloading.main(["program", what, str(folder)])
         return (status, *capsys.readouterr())
 
     return run
@@ -205,7 +205,7 @@ def test_files_with_another_sum_are_removed(server, fails, folder, monkeypatch):
 def test_more_bytes_than_expected_are_not_stored(
     server, fails, folder, monkeypatch, what
 ):
-    monkeypatch.setattr(download_dataset, "_MAX_BYTES", 300_000)
+    monkeypatch.setattr(downloading, "_MAX_BYTES", 300_000)
     server.answers[f"/{what}"] = Answer(bytes(10_000_000), says_length=False)
     fails(what, "sends more")
     assert names(folder) == []
@@ -268,7 +268,7 @@ def link() -> zipfile.ZipInfo:
 def test_bad_archive_is_removed(
     server, fails, fetch, folder, monkeypatch, body, reason
 ):
-    monkeypatch.setattr(download_dataset, "_MAX_BYTES", 300_000)
+    monkeypatch.setattr(downloading, "_MAX_BYTES", 300_000)
     server.answers["/dataset1"].body = body
     before = names(folder.parent)
     fails("dataset1", reason)
@@ -303,7 +303,7 @@ def test_redirect_to_http_is_refused(server, fails, folder):
 
 
 def test_redirect_to_https_is_followed():
-    redirects = download_dataset._HttpsRedirects()
+    redirects = downloading._HttpsRedirects()
     request = urllib.request.Request("https://a.org/", headers={"Range": "x"})
     target = "https://b.org/"
     new = redirects.redirect_request(request, None, 302, "Found", {}, target)
@@ -325,8 +325,8 @@ def test_unreachable_server_is_named(fails, folder, monkeypatch):
 
 
 def test_time_is_limited(server, fails, monkeypatch):
-    before = signal.signal(signal.SIGALRM, download_dataset._stop)
-    monkeypatch.setattr(download_dataset, "_RUN_SECONDS", 1)
+    before = signal.signal(signal.SIGALRM, downloading._stop)
+    monkeypatch.setattr(downloading, "_RUN_SECONDS", 1)
     server.answers["/vgg16"].hold_at = 120_000
     try:
         fails("vgg16", "not done after 1 seconds", "bytes are kept")
@@ -350,7 +350,7 @@ def test_wrong_usage(monkeypatch, tmp_path, capsys, arguments, settings, part):
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(SystemExit) as stopped:
-        download_dataset.main(["program", *arguments])
+        downloading.main(["program", *arguments])
     assert stopped.value.code == 2
     assert part in capsys.readouterr().err
     assert names(tmp_path) == []

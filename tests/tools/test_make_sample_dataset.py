@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tools import make_sample_dataset as tool
+from tools.sample_scenes import program as tool
 
 SUFFIXES = [".jpg", ".png", ".bmp"]
 
