@@ -51,7 +51,7 @@ VARIANTS = {
         "augment_strong": "--augment=strong",
         # Averages.
         "no_ema": "--ema_decay=0",
-        "bn_momentum_099": "--batch_norm_momentum=0.99",
+        "bn_momentum_09": "--batch_norm_momentum=0.9",
     },
     "demo": {
         "recipe": "",
@@ -60,8 +60,7 @@ VARIANTS = {
         "plain": "--loss=cross_entropy --class_weights=none --optimizer=adam "
         "--weight_decay=0 --learning_rate=1e-3 --lr_schedule=constant "
         "--warmup_epochs=0 --gradient_clip_norm=0 --ema_decay=0 "
-        "--batch_norm_momentum=0.99 --augment=none --resolution_schedule= "
-        "--epochs=10 --max_steps=744",
+        "--augment=none --resolution_schedule= --epochs=10 --max_steps=744",
         # The paper's network learns more slowly: 2.5 times the epochs.
         "segnet": "--architecture=segnet "
         "--resolution_schedule=64x128x8:30 --epochs=40",

@@ -79,7 +79,11 @@ class Config:
         0.0, "Dropout rate of the deep layers.", minimum=0.0, maximum=0.9
     )
     batch_norm_momentum: float = _field(
-        0.99, "Momentum of batch norm's averages.", minimum=0.0, maximum=0.9999
+        0.99,
+        "Momentum of batch norm's averages in the long run; the first steps "
+        "forget sooner.",
+        minimum=0.0,
+        maximum=0.9999,
     )
     recalibrate_batch_norm: bool = _field(
         False,

@@ -24,9 +24,9 @@ class Builder:
 
     Attributes:
       batch_norm_momentum: Share of the old average that batch norm keeps at
-        each step.
+        each step, in the long run.
       dropout: Rate of the dropout layers; at 0 there are none.
-      dropout_position: int32 scalar that decides their masks.
+      position: int32 scalar that decides their masks.
       width_multiplier: Factor on all numbers of channels but the classes'.
       batch_norm: Makes a batch norm layer, as Keras's class does; None: there
         is none, the convolutions do its work (see `models.folding`).
@@ -35,7 +35,7 @@ class Builder:
 
     batch_norm_momentum: float = 0.99
     dropout: float = 0.0
-    dropout_position: tf.Variable | None = None
+    position: tf.Variable | None = None
     width_multiplier: float = 1.0
     batch_norm: Callable[..., tf.keras.layers.Layer] | None = (
         tf.keras.layers.BatchNormalization
@@ -100,11 +100,9 @@ class Builder:
         """Dropout, if there is any."""
         if not self.dropout:
             return inputs
-        if self.dropout_position is None:
-            raise ValueError("dropout needs a dropout_position")
-        layer = layers.PositionedDropout(
-            self.dropout, self.dropout_position, name=name
-        )
+        if self.position is None:
+            raise ValueError("dropout needs a position")
+        layer = layers.PositionedDropout(self.dropout, self.position, name=name)
         return layer(inputs)
 
     def classify(

@@ -21,7 +21,7 @@ def create_model(
     input_shape: tuple[int | None, int | None] = (None, None),
     batch_norm_in_encoder: bool = False,
     dropout: float = 0.0,
-    dropout_position: tf.Variable | None = None,
+    position: tf.Variable | None = None,
     batch_norm_momentum: float = 0.99,
     width_multiplier: float = 1.0,
     batch_norm: Callable[..., tf.keras.layers.Layer] | None = (
@@ -41,7 +41,7 @@ def create_model(
       batch_norm_in_encoder: Whether the encoder of `vgg_segnet` has batch
         norm. That of `segnet` always has it.
       dropout: Rate of the dropout after the deep layers; 0: no dropout.
-      dropout_position: int32 scalar that decides the masks, to be changed by
+      position: int32 scalar that decides the masks, to be changed by
         each step; needed where there is dropout.
       batch_norm_momentum: Of batch norm's averages, in [0, 1).
       width_multiplier: Factor on the numbers of channels, for small networks
@@ -77,7 +77,7 @@ def create_model(
     builder = Builder(
         batch_norm_momentum=batch_norm_momentum,
         dropout=dropout,
-        dropout_position=dropout_position,
+        position=position,
         width_multiplier=width_multiplier,
         batch_norm=batch_norm,
         filtered_gradient=filtered_gradient,

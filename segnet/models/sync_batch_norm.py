@@ -7,14 +7,17 @@ from typing import Any
 
 import tensorflow as tf
 
+from segnet.models.batch_norm import BatchNormalization
+
 __all__ = ["SyncBatchNormalization"]
 
 
-class SyncBatchNormalization(tf.keras.layers.BatchNormalization):
+class SyncBatchNormalization(BatchNormalization):
     """Batch norm whose moments are those of the batches of all workers.
 
     N workers with batches of B images train like one worker with N * B. The
-    weights, and what happens outside training, are the base class's.
+    weights, the warm-up of the averages, and what happens outside training,
+    are the base class's.
 
     Horovod 0.28.1 has such a layer too, but subtracts squares of means that
     are not shifted and clips nothing: with a mean of 3000 and a deviation of 3
@@ -31,8 +34,7 @@ class SyncBatchNormalization(tf.keras.layers.BatchNormalization):
         Args:
           reduce_sum: (tensor, name) -> its sum over the workers;
             differentiable.
-          **kwargs: Of `tf.keras.layers.BatchNormalization`; the normalised
-            axis is the last one.
+          **kwargs: Of `BatchNormalization`.
         """
         super().__init__(**kwargs)
         self._reduce_sum = reduce_sum
@@ -79,10 +81,5 @@ class SyncBatchNormalization(tf.keras.layers.BatchNormalization):
         variance = tf.maximum(mean_square - shift**2, 0.0)
         # The average is of the unbiased estimate, as in the fused kernel.
         unbiased = variance * count / tf.maximum(count - 1.0, 1.0)
-        for average, value in (
-            (self.moving_mean, mean),
-            (self.moving_variance, unbiased),
-        ):
-            value = tf.stop_gradient(value)
-            average.assign_sub((average - value) * (1.0 - self.momentum))
+        self._update_averages(mean, unbiased)
         return mean, variance

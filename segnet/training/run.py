@@ -13,6 +13,7 @@ from segnet.config.schedule import largest_input
 from segnet.data import sources
 from segnet.evaluation.evaluate import Evaluation
 from segnet.evaluation.inference import Predictor
+from segnet.models.batch_norm import BatchNormalization
 from segnet.models.sync_batch_norm import SyncBatchNormalization
 from segnet.runtime import distributed, hardware
 from segnet.runtime.device import Runtime
@@ -33,7 +34,8 @@ class Run:
       splits: Manifests of the data.
       source: Records of the training split.
       model: The network.
-      dropout_position: int32 scalar that decides the masks of its dropout.
+      position: int32 scalar, passes through the network in training so far:
+        decides the masks of its dropout and the warm-up of its batch norm.
       loss: Of logits and labels.
       optimizer: Built for all weights of the network.
       averages: Moving averages of the weights, if the run keeps any; then it
@@ -50,7 +52,7 @@ class Run:
     splits: sources.Splits
     source: sources.RecordSource
     model: tf.keras.Model
-    dropout_position: tf.Variable
+    position: tf.Variable
     loss: losses.Loss
     optimizer: tf.keras.optimizers.Optimizer
     averages: WeightAverages | None
@@ -100,8 +102,8 @@ def create_run(config: Config, runtime: Runtime, splits: sources.Splits) -> Run:
       DataError: A record is damaged (with `--cache=memory`).
     """
     with tf.device(runtime.device_name):
-        position = tf.Variable(0, trainable=False, name="dropout_position")
-        model = create_network(config, dropout_position=position)
+        position = tf.Variable(0, trainable=False, name="position")
+        model = create_network(config, position=position)
         averages = None
         if config.ema_decay:
             averages = WeightAverages(model, config.ema_decay)
@@ -119,7 +121,7 @@ def create_run(config: Config, runtime: Runtime, splits: sources.Splits) -> Run:
             smallest=largest_input(config),
         ),
         model=model,
-        dropout_position=position,
+        position=position,
         loss=_create_loss(config, splits),
         optimizer=optimizer,
         averages=averages,
@@ -142,29 +144,29 @@ def create_run(config: Config, runtime: Runtime, splits: sources.Splits) -> Run:
 
 
 def create_network(
-    config: Config, *, dropout_position: tf.Variable | None = None
+    config: Config, *, position: tf.Variable | None = None
 ) -> tf.keras.Model:
     """The network that a config trains, with random weights.
 
     Args:
       config: Of the run, class names included.
-      dropout_position: See `models.create_model`; without it the network has
-        no dropout, and the same weights.
+      position: See `Run`; without it the network has no dropout, and the same
+        weights.
     """
-    batch_norm = tf.keras.layers.BatchNormalization
+    batch_norm = functools.partial(BatchNormalization, position)
     # Also for one worker: an elastic run may get others, and what is computed
     # does not depend on how many there are.
     if config.sync_batch_norm:
         batch_norm = functools.partial(
-            SyncBatchNormalization, distributed.allreduce_sum
+            SyncBatchNormalization, distributed.allreduce_sum, position=position
         )
     return models.create_model(
         config.architecture,
         len(config.class_names),
         batch_norm_in_encoder=config.uses_encoder_batch_norm,
         batch_norm_momentum=config.batch_norm_momentum,
-        dropout=0.0 if dropout_position is None else config.dropout,
-        dropout_position=dropout_position,
+        dropout=0.0 if position is None else config.dropout,
+        position=position,
         width_multiplier=config.width_multiplier,
         batch_norm=batch_norm,
         filtered_gradient=hardware.cpu_gains_from_filtering(),

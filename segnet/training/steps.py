@@ -45,7 +45,7 @@ def create_train_step(
     device_name: str,
     reduce_sum: Callable[[tf.Tensor, str], tf.Tensor],
     reduce_gradients: Callable[[list[tf.Tensor]], list[tf.Tensor]],
-    dropout_position: tf.Variable | None = None,
+    position: tf.Variable | None = None,
     accumulate_steps: int = 1,
     run_eagerly: bool = False,
 ) -> TrainStep:
@@ -64,8 +64,8 @@ def create_train_step(
       device_name: Device that computes.
       reduce_sum: (tensor, name) -> its sum over the workers.
       reduce_gradients: Gradients -> their sums over the workers.
-      dropout_position: Of the network's dropout, if it has any; moved on
-        after each part of a batch.
+      position: Passes through the network so far, if it needs to know; moved
+        on after each part of a batch.
       accumulate_steps: Parts that a batch is computed in, one after the
         other, so that the activations of one part are in memory at a time.
       run_eagerly: Whether to leave the step untraced.
@@ -87,8 +87,8 @@ def create_train_step(
             value = tf.math.divide_no_nan(loss_sum, total_weight)
             value = updater.scale_loss(value)
         totals.add(loss_sum, weight)
-        if dropout_position is not None:
-            dropout_position.assign_add(1)
+        if position is not None:
+            position.assign_add(1)
         return tape.gradient(value, updater.variables)
 
     def train_step(

@@ -137,11 +137,10 @@ class Trainer:
         )
         self._reporter.restart_clock(run.step, traces=True)
         for images, labels in batches:
-            # Dropout's masks depend on the step alone, so that a run that is
-            # resumed has those of an undisturbed one.
-            run.dropout_position.assign(
-                run.step * self._config.accumulate_steps
-            )
+            # Dropout's masks and the warm-up of batch norm depend on the step
+            # alone, so that a run that is resumed has those of an undisturbed
+            # one.
+            run.position.assign(run.step * self._config.accumulate_steps)
             votes = train_step(
                 images,
                 labels,
@@ -226,7 +225,7 @@ class Trainer:
         if not self._config.recalibrate_batch_norm:
             return
         run = self._run
-        run.dropout_position.assign(run.step * self._config.accumulate_steps)
+        run.position.assign(run.step * self._config.accumulate_steps)
         stage = create_pass(
             self._config, run.source.num_records, distributed.size()
         )
@@ -305,6 +304,6 @@ def _create_train_step(run: Run, *, freeze_encoder: bool) -> steps.TrainStep:
             grouped=config.deterministic,
         ),
         accumulate_steps=config.accumulate_steps,
-        dropout_position=run.dropout_position,
+        position=run.position,
         run_eagerly=config.run_eagerly,
     )

@@ -7,20 +7,16 @@ from collections.abc import Iterator
 
 import tensorflow as tf
 
-__all__ = ["WeightAverages"]
+from segnet.models.batch_norm import share_kept
 
-# So many updates lie between an average of all values and one of the last
-# 1 / (1 - decay), as in TensorFlow's ExponentialMovingAverage.
-_WARMUP_UPDATES = 9.0
+__all__ = ["WeightAverages"]
 
 
 class WeightAverages(tf.Module):
     """Averages of a network's weights and of its batch norm statistics.
 
-    After n updates the next one keeps min(decay, n / (n + 9)) of the old
-    average: the first sets it to the weights, so that it does not depend on
-    what was there, and a short run is not held back by its beginning. Source:
-    Polyak & Juditsky 1992; the warm-up is TensorFlow's.
+    The first update sets them to the weights, and a short run is not held back
+    by its beginning: see `share_kept`. Source: Polyak & Juditsky 1992.
 
     Attributes:
       count: float32, updates so far.
@@ -49,13 +45,11 @@ class WeightAverages(tf.Module):
 
     def update(self) -> None:
         """Takes the weights in; eagerly or in a traced function."""
-        decay = tf.minimum(
-            self._decay, self.count / (self.count + _WARMUP_UPDATES)
-        )
+        kept = share_kept(self._decay, self.count)
         for value, weight in zip(self.values, self._weights, strict=True):
             # In this form the first update leaves no rounding of old values.
             weight = weight.read_value()
-            value.assign(weight + decay * (value - weight))
+            value.assign(weight + kept * (value - weight))
         self.count.assign_add(1.0)
 
     @contextlib.contextmanager

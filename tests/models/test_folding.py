@@ -21,7 +21,7 @@ def test_the_folded_network_is_equal(architecture, in_encoder):
         5,
         batch_norm_in_encoder=in_encoder,
         dropout=0.5,
-        dropout_position=tf.Variable(0),
+        position=tf.Variable(0),
         **settings,
     )
     # Averages, scales and shifts as training leaves them.

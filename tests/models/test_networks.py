@@ -132,7 +132,7 @@ def test_dropout_follows_the_deep_layers(architecture, names, images):
         3,
         width_multiplier=_TINY,
         dropout=0.5,
-        dropout_position=tf.Variable(0),
+        position=tf.Variable(0),
     )
     drops = [
         layer
@@ -147,7 +147,7 @@ def test_dropout_follows_the_deep_layers(architecture, names, images):
 
 
 def test_dropout_without_a_position_is_refused():
-    with pytest.raises(ValueError, match="dropout_position"):
+    with pytest.raises(ValueError, match="position"):
         models.create_model("segnet", 3, width_multiplier=_TINY, dropout=0.5)
 
 
