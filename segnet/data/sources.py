@@ -22,6 +22,7 @@ from segnet.records.reading import (
 )
 from segnet.records.splits import read_manifest
 from segnet.records.verify import explain_damage
+from segnet.records.watch import Watch
 
 __all__ = ["RecordSource", "Splits", "check_classes", "read_splits"]
 
@@ -47,8 +48,10 @@ class RecordSource:
             `records.reading.decode_record`.
 
         Raises:
-          DataError: If a record is damaged (only when `cache` is set).
+          DataError: If the split has changed since its manifest was read or,
+            when `cache` is set, a record is damaged.
         """
+        self._watch = Watch(manifest, data_dir)
         self.manifest = manifest
         self.data_dir = data_dir
         self._smallest = smallest
@@ -124,20 +127,27 @@ class RecordSource:
         """Iterates over a dataset that is made of this source.
 
         Yields:
-          Its elements.
+          Its elements, each read from the files that were opened.
 
         Raises:
-          DataError: A record is damaged, missing or changed; names the file.
+          DataError: A record is damaged, or a file has been replaced, also
+            when all records are in memory; names the file.
         """
+        self._watch.check()
         elements = iter(dataset)
         while True:
             # Around the reading alone: what is done with an element can fail
             # with the same kinds of error.
-            with explain_damage(self.manifest, self.data_dir):
-                try:
-                    element = next(elements)
-                except StopIteration:
-                    return
+            with (
+                explain_damage(self.manifest, self.data_dir),
+                self._watch.explain(),
+            ):
+                element = next(elements, None)
+            # Remote files are looked at once a pass: each look takes time.
+            if element is None or not self._watch.remote:
+                self._watch.check()
+            if element is None:
+                return
             yield element
 
 
