@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import pathlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from PIL import Image
 
+from segnet.annotations.label_map import Colour, LabelMap
+from segnet.annotations.reading import Annotation, load_annotation
+from segnet.annotations.values import check_values, map_values
 from segnet.constants import IGNORE_LABEL
+from segnet.convert.findings import DARK, DARK_16_BIT, ROTATED
 from segnet.convert.pairs import Pair, Problem
 from segnet.errors import DataError
 from segnet.images import image_files
@@ -29,7 +32,10 @@ class Rules:
     Attributes:
       num_classes: Labels are below it.
       void_labels: Labels written as 255 (ignore), also below `num_classes`.
-      annotation_mode: "blue" or "index", see `image_files.load_annotation`.
+        With a label map in mode "blue" or "index" they are values of the
+        files, else class ids.
+      annotation_mode: See `reading.load_annotation`.
+      label_map: Likewise.
       resize: (height, width), or None to keep the sizes.
       skip_invalid: Whether pairs are of use when others are not.
     """
@@ -37,6 +43,7 @@ class Rules:
     num_classes: int
     void_labels: tuple[int, ...] = ()
     annotation_mode: str = "blue"
+    label_map: LabelMap | None = None
     resize: tuple[int, int] | None = None
     skip_invalid: bool = False
 
@@ -50,12 +57,18 @@ class Converted:
       histogram: 256 pixel counts of its labels.
       height: Of image and labels, pixels.
       width: Likewise.
+      digest: `encoding.image_digest` of the image.
+      colours: See `reading.Annotation`.
+      findings: What is odd about it: kinds of `findings`.
     """
 
     record: bytes
     histogram: tuple[int, ...]
     height: int
     width: int
+    digest: str
+    colours: Mapping[int, Colour]
+    findings: tuple[str, ...]
 
 
 def convert_pair(pair: Pair, rules: Rules) -> Converted | tuple[Problem, ...]:
@@ -71,19 +84,16 @@ def convert_pair(pair: Pair, rules: Rules) -> Converted | tuple[Problem, ...]:
     except DataError as error:
         problems.append(Problem(str(pair.image), str(error)))
     try:
-        label = image_files.load_annotation(
-            pair.annotation, rules.annotation_mode
+        annotation = load_annotation(
+            pair.annotation, rules.annotation_mode, rules.label_map
         )
-        histogram = _histogram(label)
-        _check_labels(pair.annotation, label, histogram, rules)
+        label, histogram = _class_ids(pair, annotation, rules)
         if image is not None:
-            _check_sizes(pair, image, label)
+            _check_sizes(pair, image, annotation)
     except DataError as error:
         problems.append(Problem(str(pair.annotation), str(error)))
     if problems or image is None or label is None:
         return tuple(problems)
-    if any(histogram[value] for value in rules.void_labels):
-        label = _void(label, histogram, rules.void_labels)
     if label.shape != (image.height, image.width):
         label = _resize(label, (image.height, image.width))
         histogram = _histogram(label)
@@ -96,7 +106,61 @@ def convert_pair(pair: Pair, rules: Rules) -> Converted | tuple[Problem, ...]:
         filename=os.fsencode(pair.image.name),
         source_id=os.fsencode(pair.image.stem),
     )
-    return Converted(record, tuple(histogram), image.height, image.width)
+    return Converted(
+        record,
+        tuple(histogram),
+        image.height,
+        image.width,
+        encoding.image_digest(image.data),
+        annotation.colours,
+        tuple(_findings(image, annotation)),
+    )
+
+
+def _class_ids(
+    pair: Pair, annotation: Annotation, rules: Rules
+) -> tuple[np.ndarray, list[int]]:
+    """The class ids of an annotation, 255 for void, and their histogram.
+
+    Raises:
+      DataError: A value is no class.
+    """
+    label = annotation.label
+    histogram = _histogram(label)
+    if rules.label_map is None:
+        check_values(
+            pair.annotation,
+            label,
+            histogram,
+            rules.num_classes,
+            rules.void_labels,
+        )
+    elif rules.annotation_mode != "color":
+        label = map_values(
+            pair.annotation,
+            label,
+            histogram,
+            rules.label_map,
+            rules.void_labels,
+        )
+        return label, _histogram(label)
+    if any(histogram[value] for value in rules.void_labels):
+        label = _void(label, histogram, rules.void_labels)
+    return label, histogram
+
+
+def _findings(
+    image: image_files.EncodedImage, annotation: Annotation
+) -> Iterator[str]:
+    """What is odd about a valid pair."""
+    if image.dark:
+        yield DARK_16_BIT if image.bit_depth == 16 else DARK
+    # Where width and height changed places, the annotation's size has shown
+    # that it is turned.
+    square = image.source_height == image.source_width
+    sideways = image.rotation == "sideways" and not square
+    if image.rotation and not sideways and not annotation.turned:
+        yield ROTATED
 
 
 def _histogram(label: np.ndarray) -> list[int]:
@@ -124,39 +188,21 @@ def _void(
     return label
 
 
-def _check_labels(
-    path: pathlib.Path, label: np.ndarray, histogram: list[int], rules: Rules
-) -> None:
-    bad = [
-        value
-        for value in range(rules.num_classes, 256)
-        if histogram[value] and value not in rules.void_labels
-    ]
-    if not bad:
-        return
-    y, x = np.argwhere(np.isin(label, bad))[0]
-    first = int(label[y, x])
-    others = [str(value) for value in bad if value != first]
-    more = f" (also {', '.join(others)})" if others else ""
-    raise DataError(
-        f"{path}: label {first} at pixel (x={x}, y={y}) is not below "
-        f"--num_classes={rules.num_classes}{more}; correct it, raise "
-        "--num_classes, or list it in --void_labels to have it ignored"
-    )
-
-
 def _check_sizes(
-    pair: Pair, image: image_files.EncodedImage, label: np.ndarray
+    pair: Pair, image: image_files.EncodedImage, annotation: Annotation
 ) -> None:
-    height, width = label.shape
+    height, width = annotation.label.shape
     size = (image.source_height, image.source_width)
     if (height, width) == size:
         return
-    hint = (
-        "turn one of them (EXIF rotation is already applied)"
-        if (width, height) == size
-        else "they must be of one size"
-    )
+    hint = "they must be of one size"
+    if (width, height) == size:
+        hint = (
+            f"EXIF data turns {pair.image.name}, its annotation is as before: "
+            "turn the annotation too, or remove the image's EXIF orientation"
+            if image.rotation == "sideways" and not annotation.turned
+            else "turn one of them (EXIF rotation is already applied)"
+        )
     raise DataError(
         f"{pair.annotation}: is {width}x{height} (width x height) but "
         f"{pair.image.name} is {size[1]}x{size[0]}; {hint}"

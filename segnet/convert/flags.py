@@ -6,8 +6,6 @@ No TensorFlow here, so that `--help` and a mistyped flag are answered at once.
 from __future__ import annotations
 
 import dataclasses
-import os
-import pathlib
 import re
 import textwrap
 from collections.abc import Sequence
@@ -15,52 +13,27 @@ from typing import Any
 
 from absl import flags
 
+from segnet.annotations.label_map import LabelMap
+from segnet.annotations.reading import ANNOTATION_MODES
 from segnet.constants import (
     MAX_CLASSES,
-    WARNINGS,
     num_cores,
     parse_size,
     parse_warnings,
 )
+from segnet.convert.classes import read_label_map, resolve_names
+from segnet.convert.help_texts import HELP, USAGE
+from segnet.convert.split_choice import SplitChoice
 from segnet.errors import ConfigError
+from segnet.files import expand_path
 from segnet.flagfiles import expand_flagfiles
 
 __all__ = ["Settings", "help_text", "parse_flags"]
 
-_USAGE = """\
-Packs a folder of images and a folder of annotations into TFRecord shards.
-
-python tools/convert_to_tfrecord.py --images_dir=DIR --annotations_dir=DIR \\
-  --output_dir=DIR --split=train --num_classes=11 [flags]
-
-Exit status: 0 done; 1 bad data or nothing could be written; 2 bad flags."""
-
-_HELP = {
-    "images_dir": "folder of images: .jpg .jpeg .png .bmp",
-    "annotations_dir": "folder of annotations, .png or .bmp, each with the "
-    "stem and size of its image; the blue channel is the label",
-    "output_dir": "folder for the shards and the manifest",
-    "split": "name of the split, such as train or val",
-    "num_classes": f"labels are 0 to N-1 (2 to {MAX_CLASSES})",
-    "class_names": "names of the classes: a,b,c or a file with one per line "
-    "(default: class_0,class_1,...)",
-    "void_labels": "labels to write as 255, which training and scores "
-    "ignore: 11 or 11,255; they may be below --num_classes",
-    "annotation_mode": "where the label is: blue channel, or palette index "
-    "(8-bit grey files are read in both modes)",
-    "num_shards": "number of files (default: 8, more for over 800 MB), never "
-    "more than there are images",
-    "num_workers": "processes (default: all cores); any number gives the "
-    "same bytes",
-    "resize": "HxW: bring images (bilinear, antialiased) and labels "
-    "(nearest) to this size",
-    "skip_invalid": "leave bad pairs out and list them in the manifest",
-    "overwrite": "replace the split if it is there",
-    "silence": "warnings not to show: all, or names with commas between them: "
-    f"{', '.join(WARNINGS)}",
-    "verify_only": "write nothing: check the input folders completely, and, "
-    "if --output_dir has the split, all its records; either may be left out",
-}
+_TEXTS = ("images_dir", "annotations_dir", "output_dir", "list_file", "split",
+          "group_by", "class_names", "label_map", "void_labels", "resize",
+          "silence")  # fmt: skip
+_SWITCHES = ("skip_invalid", "overwrite", "verify_only")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +41,8 @@ class Settings:
     """What to do; each field is the flag of that name, checked.
 
     Attributes:
+      choice: The splits, and how files are divided between them.
+      label_map: Or None.
       resize: (height, width) in pixels, or None.
       silence: Names of the warnings that are not shown.
       num_shards: None leaves it to the size of the data.
@@ -76,11 +51,13 @@ class Settings:
     images_dir: str
     annotations_dir: str
     output_dir: str
-    split: str
+    choice: SplitChoice
+    list_file: str
     num_classes: int
     class_names: tuple[str, ...]
     void_labels: tuple[int, ...]
     annotation_mode: str
+    label_map: LabelMap | None
     num_shards: int | None
     num_workers: int
     resize: tuple[int, int] | None
@@ -112,25 +89,37 @@ def parse_flags(argv: Sequence[str]) -> Settings:
         )
     given = values.flag_values_dict()
     _check_required(given)
-    num_classes = given["num_classes"] or MAX_CLASSES
+    label_map = read_label_map(given["label_map"], given["annotation_mode"])
+    num_classes = given["num_classes"]
+    if num_classes is None and label_map is None:
+        num_classes = MAX_CLASSES  # not asked for: no folders are read
+    names = resolve_names(num_classes, given["class_names"], label_map)
     return Settings(
-        **{
-            **given,
-            "num_classes": num_classes,
-            "class_names": _class_names(given["class_names"], num_classes),
-            "void_labels": _void_labels(given["void_labels"]),
-            "num_workers": given["num_workers"] or num_cores(),
-            "resize": _resize(given["resize"]),
-            "silence": _silence(given["silence"]),
-        }
+        images_dir=expand_path(given["images_dir"]),
+        annotations_dir=expand_path(given["annotations_dir"]),
+        output_dir=expand_path(given["output_dir"]),
+        list_file=expand_path(given["list_file"]),
+        annotation_mode=given["annotation_mode"],
+        num_shards=given["num_shards"],
+        skip_invalid=given["skip_invalid"],
+        overwrite=given["overwrite"],
+        verify_only=given["verify_only"],
+        choice=_choice(given),
+        num_classes=len(names),
+        class_names=names,
+        label_map=label_map,
+        void_labels=_void_labels(given["void_labels"]),
+        num_workers=given["num_workers"] or num_cores(),
+        resize=_resize(given["resize"]),
+        silence=_silence(given["silence"]),
     )
 
 
 def help_text() -> str:
     """What `--help` prints."""
     values = _define()
-    lines = [_USAGE, ""]
-    for name, text in _HELP.items():
+    lines = [USAGE, ""]
+    for name, text in HELP.items():
         default = values[name].default
         is_switch = isinstance(default, bool)
         shown = f" (default: {default})" if default and not is_switch else ""
@@ -142,11 +131,13 @@ def help_text() -> str:
 def _define() -> flags.FlagValues:
     """The flags, in a set of their own: the tests call the tool in process."""
     values = flags.FlagValues()
-    for name in ("images_dir", "annotations_dir", "output_dir", "split"):
-        flags.DEFINE_string(name, "", _HELP[name], flag_values=values)
-    for name in ("class_names", "void_labels", "resize", "silence"):
-        flags.DEFINE_string(name, "", _HELP[name], flag_values=values)
+    for name in _TEXTS:
+        flags.DEFINE_string(name, "", HELP[name], flag_values=values)
+    flags.DEFINE_float(
+        "val_fraction", None, HELP["val_fraction"], flag_values=values
+    )
     for name, low, high in (
+        ("split_seed", 0, 2**31 - 1),
         ("num_classes", 2, MAX_CLASSES),
         ("num_shards", 1, 99999),
         ("num_workers", 1, 1024),
@@ -154,7 +145,7 @@ def _define() -> flags.FlagValues:
         flags.DEFINE_integer(
             name,
             None,
-            _HELP[name],
+            HELP[name],
             lower_bound=low,
             upper_bound=high,
             flag_values=values,
@@ -162,18 +153,20 @@ def _define() -> flags.FlagValues:
     flags.DEFINE_enum(
         "annotation_mode",
         "blue",
-        ["blue", "index"],
-        _HELP["annotation_mode"],
+        list(ANNOTATION_MODES),
+        HELP["annotation_mode"],
         flag_values=values,
     )
-    for name in ("skip_invalid", "overwrite", "verify_only"):
-        flags.DEFINE_boolean(name, False, _HELP[name], flag_values=values)
+    for name in _SWITCHES:
+        flags.DEFINE_boolean(name, False, HELP[name], flag_values=values)
     return values
 
 
 def _check_required(given: dict[str, Any]) -> None:
-    inputs = ("images_dir", "annotations_dir", "num_classes")
-    outputs = ("output_dir", "split")
+    inputs = ["images_dir", "annotations_dir"]
+    if not given["label_map"]:
+        inputs.append("num_classes")
+    outputs = ["output_dir", "split"]
     required = [*inputs, *outputs]
     if given["verify_only"]:
         required = []
@@ -186,41 +179,52 @@ def _check_required(given: dict[str, Any]) -> None:
         raise ConfigError(
             f"{', '.join(missing)} must be given; --help lists the flags"
         )
-    split = given["split"]
-    if split and not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", split):
+
+
+def _choice(given: dict[str, Any]) -> SplitChoice:
+    """Checks the flags that say which file goes where."""
+    text, fraction = given["split"], given["val_fraction"]
+    splits = tuple(text.split(",")) if text else ()
+    for split in splits:
+        if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", split):
+            raise ConfigError(
+                f"--split={text}: may only have letters, digits, '_', '-' and "
+                "'.', for it begins the names of files"
+            )
+    if len(splits) > 2 or len(set(splits)) < len(splits):
         raise ConfigError(
-            f"--split={split}: may only have letters, digits, '_', '-' and "
-            "'.', for it begins the names of files"
+            f"--split={text}: is neither one name nor two different ones"
         )
+    if len(splits) == 2:
+        if fraction is None or not 0 < fraction < 1:
+            raise ConfigError(
+                f"--split={text}: needs --val_fraction above 0 and below 1, "
+                f"such as 0.2: the part that {splits[1]} gets"
+            )
+        if given["list_file"]:
+            raise ConfigError(
+                f"--split={text}: --list_file names the files of one split; "
+                "give each split its own list"
+            )
+    for name in ("val_fraction", "group_by", "split_seed"):
+        if len(splits) < 2 and given[name]:
+            raise ConfigError(
+                f"--{name}={given[name]}: divides files between two splits; "
+                "give both, as in --split=train,val"
+            )
+    return SplitChoice(
+        splits, fraction or 0.0, _pattern(given), given["split_seed"] or 0
+    )
 
 
-def _class_names(text: str, num_classes: int) -> tuple[str, ...]:
-    if not text:
-        return tuple(f"class_{label}" for label in range(num_classes))
+def _pattern(given: dict[str, Any]) -> re.Pattern[str] | None:
+    text = given["group_by"]
     try:
-        is_file = os.path.isfile(text)
-        content = pathlib.Path(text).read_text("utf-8") if is_file else text
-    except (OSError, ValueError) as error:
+        return re.compile(text) if text else None
+    except re.error as error:
         raise ConfigError(
-            f"--class_names={text}: cannot be read as text ({error})"
+            f"--group_by={text}: is no regular expression ({error})"
         ) from None
-    if not is_file and ("/" in text or text.endswith(".txt")):
-        raise ConfigError(f"--class_names={text}: there is no such file")
-    lines = content.splitlines() if is_file else content.split(",")
-    names = [line.strip() for line in lines]
-    if is_file:
-        names = [name for name in names if name]
-    if len(names) != num_classes or not all(names):
-        raise ConfigError(
-            f"--class_names={text}: has {len(list(filter(None, names)))} "
-            f"names, --num_classes is {num_classes}; give one for each class"
-        )
-    if len(set(names)) != len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ConfigError(
-            f"--class_names={text}: '{twice}' is there twice; names must differ"
-        )
-    return tuple(names)
 
 
 def _void_labels(text: str) -> tuple[int, ...]:

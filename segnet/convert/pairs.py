@@ -5,8 +5,11 @@ from __future__ import annotations
 import dataclasses
 import os
 import pathlib
+import unicodedata
 from collections.abc import Sequence
 
+from segnet.annotations.reading import ANNOTATION_SUFFIXES
+from segnet.convert import folders, names
 from segnet.errors import DataError
 from segnet.images import image_files
 
@@ -15,6 +18,8 @@ __all__ = ["Folders", "Pair", "Problem", "find_pairs"]
 _JPEG_SUFFIXES = (".jpg", ".jpeg")
 # Stands for a stem that two files have.
 _DOUBLE = pathlib.Path()
+# Files by stem.
+_Files = dict[str, pathlib.Path]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,67 +45,142 @@ class Folders:
     Attributes:
       pairs: In the order of their stems.
       problems: Files without partner, two of one stem, JPEG annotations.
-      ignored: Names of files of other kinds.
+      left_aside: A line for each kind of what is not used.
     """
 
     pairs: tuple[Pair, ...]
     problems: tuple[Problem, ...]
-    ignored: tuple[str, ...]
+    left_aside: tuple[str, ...]
 
 
 def find_pairs(
-    images_dir: str | os.PathLike[str], annotations_dir: str | os.PathLike[str]
+    images_dir: str | os.PathLike[str],
+    annotations_dir: str | os.PathLike[str],
+    list_file: str = "",
 ) -> Folders:
     """Pairs the files of two folders by their stems.
 
+    Stems are compared as Unicode has them composed (NFC): some systems write
+    an accent as a character of its own.
+
+    Args:
+      images_dir: Folder of the images.
+      annotations_dir: Folder of the annotations.
+      list_file: A text file with the names of those to take; empty takes all.
+
     Raises:
-      DataError: A folder is missing or cannot be listed, or there is no image
-        or no annotation in it.
+      DataError: A folder is missing or cannot be listed, there is no image or
+        no annotation in it, both are the same or exchanged, or no name suits
+        another one.
     """
-    by_folder = []
-    for folder, kind, suffixes in (
-        (images_dir, "image", image_files.IMAGE_SUFFIXES),
-        (annotations_dir, "annotation", image_files.ANNOTATION_SUFFIXES),
-    ):
-        by_folder.append(image_files.list_images(folder))
-        if not by_folder[-1]:
-            raise DataError(
-                f"{folder}: has no {kind} ({', '.join(suffixes)}); check the "
-                "path (folders inside it are not searched)"
-            )
+    both = pathlib.Path(images_dir), pathlib.Path(annotations_dir)
+    folders.check_folders(*both)
     problems: list[Problem] = []
-    by_stem, annotations = (_unique(files, problems) for files in by_folder)
-    pairs = []
-    for stem in sorted(by_stem.keys() | annotations.keys()):
-        image, annotation = by_stem.get(stem), annotations.get(stem)
-        if image is None or annotation is None:
-            problems.append(_unpaired(stem, image, annotation, annotations_dir))
-        elif annotation == _DOUBLE or image == _DOUBLE:
-            continue  # reported by _unique
-        elif annotation.suffix.lower() in _JPEG_SUFFIXES:
-            problems.append(
-                Problem(
-                    str(annotation),
-                    f"{annotation}: is a JPEG, whose compression changes "
-                    "labels; save the annotation as PNG from its source",
-                )
+    listed = [
+        _list(both[0], "image", image_files.IMAGE_SUFFIXES),
+        _list(both[1], "annotation", ANNOTATION_SUFFIXES),
+    ]
+    left = folders.left_aside(*both, [*listed[0], *listed[1]])
+    if list_file:
+        listed = _only(list_file, listed, problems)
+    images, annotations = (_unique(files, problems) for files in listed)
+    if images.keys().isdisjoint(annotations):
+        raise DataError(_no_pair(both, images, annotations))
+    problems += _unpaired(both, images, annotations)
+    pairs = [
+        Pair(images[stem], annotations[stem])
+        for stem in sorted(images.keys() & annotations.keys())
+        # Of a stem that is there twice, _unique has told.
+        if _DOUBLE not in (images[stem], annotations[stem])
+    ]
+    folders.check_not_swapped([(x.image, x.annotation) for x in pairs])
+    pairs = _without_jpegs(both[1], pairs, problems)
+    return Folders(tuple(pairs), tuple(problems), tuple(left))
+
+
+def _without_jpegs(
+    annotations_dir: pathlib.Path,
+    pairs: Sequence[Pair],
+    problems: list[Problem],
+) -> list[Pair]:
+    """The pairs whose annotations are no JPEG files.
+
+    Raises:
+      DataError: None, although there are several.
+    """
+    why = "whose compression changes labels"
+    good = []
+    for pair in pairs:
+        if pair.annotation.suffix.lower() not in _JPEG_SUFFIXES:
+            good.append(pair)
+            continue
+        path = pair.annotation
+        line = (
+            f"{path}: is a JPEG, {why}; save the annotation as PNG from its "
+            "source"
+        )
+        problems.append(Problem(str(path), line))
+    if len(pairs) > 1 and not good:
+        raise DataError(
+            f"{annotations_dir}: all {len(pairs)} annotations are JPEG files, "
+            f"{why}; save them as PNG from their source"
+        )
+    return good
+
+
+def _list(
+    folder: pathlib.Path, kind: str, suffixes: Sequence[str]
+) -> list[pathlib.Path]:
+    """The pictures of a folder; annotations that are JPEG are told of later."""
+    files = image_files.list_images(folder)
+    if not files:
+        raise DataError(folders.nothing_there(folder, kind, suffixes))
+    return files
+
+
+def _stem(path: pathlib.Path) -> str:
+    return unicodedata.normalize("NFC", path.stem)
+
+
+def _only(
+    list_file: str,
+    listed: Sequence[Sequence[pathlib.Path]],
+    problems: list[Problem],
+) -> list[list[pathlib.Path]]:
+    """The files of each folder whose names a list has.
+
+    Raises:
+      DataError: None is there.
+    """
+    there = {_stem(path) for files in listed for path in files}
+    stems, missing = names.listed_stems(list_file, there)
+    if not stems:
+        raise DataError(
+            f"{list_file}: no name of it, such as {missing[0]}, is that of an "
+            f"image in {listed[0][0].parent}; check list and folders"
+        )
+    if missing:
+        problems.append(
+            Problem(
+                list_file,
+                f"{list_file}: {len(missing)} of its names, such as "
+                f"{missing[0]}, are not those of files in "
+                f"{listed[0][0].parent}; add the files or remove the names",
             )
-        else:
-            pairs.append(Pair(image, annotation))
-    others = _others(images_dir, by_folder[0])
-    others += _others(annotations_dir, by_folder[1])
-    return Folders(tuple(pairs), tuple(problems), tuple(others))
+        )
+    chosen = set(stems)
+    return [[path for path in files if _stem(path) in chosen]
+            for files in listed]  # fmt: skip
 
 
-def _unique(
-    files: Sequence[pathlib.Path], problems: list[Problem]
-) -> dict[str, pathlib.Path]:
+def _unique(files: Sequence[pathlib.Path], problems: list[Problem]) -> _Files:
     """Files by stem; of a stem that two files have, `_DOUBLE`."""
-    by_stem: dict[str, pathlib.Path] = {}
-    first: dict[str, pathlib.Path] = {}
+    by_stem: _Files = {}
+    first: _Files = {}
     for path in files:
-        other = first.setdefault(path.stem, path)
-        by_stem[path.stem] = path if other is path else _DOUBLE
+        stem = _stem(path)
+        other = first.setdefault(stem, path)
+        by_stem[stem] = path if other is path else _DOUBLE
         if other is not path:
             problems.append(
                 Problem(
@@ -112,34 +192,96 @@ def _unique(
     return by_stem
 
 
-def _unpaired(
-    stem: str,
-    image: pathlib.Path | None,
-    annotation: pathlib.Path | None,
-    annotations_dir: str | os.PathLike[str],
-) -> Problem:
-    if image is None:
-        what = f"{stem}.*" if annotation == _DOUBLE else str(annotation)
-        return Problem(
-            what,
-            f"{what}: annotation without an image of that name; add the "
-            "image or remove it",
-        )
-    what = f"{stem}.*" if image == _DOUBLE else str(image)
-    return Problem(
-        what,
-        f"{what}: image without an annotation {stem}.png in "
-        f"{annotations_dir}; add it or remove the image",
+def _no_pair(
+    both: tuple[pathlib.Path, pathlib.Path], images: _Files, annotations: _Files
+) -> str:
+    """Why no image has an annotation, most likely."""
+    affixes = names.find_affixes(images, annotations)
+    if not images or not annotations:
+        kind, folder = ("annotation", both[1]) if images else ("image", both[0])
+        return f"{folder}: has no {kind} of a name that the list has"
+    if affixes:
+        return _affix_line(both, affixes, images, annotations)
+    folded = {stem.casefold() for stem in images}
+    if not folded.isdisjoint(map(str.casefold, annotations)):
+        why = "they differ in capital letters"
+    else:
+        why = "these names have nothing in common; check the folders"
+    return (
+        f"{both[1]}: no annotation has the stem of an image in {both[0]} "
+        f"('{min(annotations)}' there, '{min(images)}' here): {why}"
     )
 
 
-def _others(
-    folder: str | os.PathLike[str], used: Sequence[pathlib.Path]
-) -> list[str]:
-    """Names of files that are neither used nor hidden."""
-    names = set(os.listdir(folder)).difference(path.name for path in used)
-    return sorted(
-        name
-        for name in names
-        if name[0] != "." and os.path.isfile(os.path.join(folder, name))
+def _affix_line(
+    both: tuple[pathlib.Path, pathlib.Path],
+    affixes: names.Affixes,
+    images: _Files,
+    annotations: _Files,
+) -> str:
+    """What to do about names that differ in a regular way."""
+    line = (
+        f"{both[1]}: annotations are called after their images in {both[0]} "
+        f"with something added, {affixes}, but a pair needs equal stems; "
+    )
+    if len(affixes.annotations) > 1:
+        return line + (
+            "put the annotations of one kind into a folder of their own, and "
+            "rename them like the images"
+        )
+    folder, affix = both[1], affixes.annotations[0]
+    if not affix:
+        folder, affix = both[0], affixes.image
+    files = annotations if folder == both[1] else images
+    suffix = max(path.suffix for path in files.values())
+    command = names.rename_command(affix, suffix, affixes.at_start)
+    if not command or (affixes.image and affixes.annotations[0]):
+        return line + "rename them like the images"
+    return line + f"rename them, in {folder} with: {command}"
+
+
+def _unpaired(
+    both: tuple[pathlib.Path, pathlib.Path], images: _Files, annotations: _Files
+) -> list[Problem]:
+    """Files without a partner; what has one cause is one problem."""
+    lonely = (
+        {stem: images[stem] for stem in images.keys() - annotations},
+        {stem: annotations[stem] for stem in annotations.keys() - images},
+    )
+    problems = []
+    affixes = None
+    if max(map(len, lonely)) > 2:
+        affixes = names.find_affixes(
+            lonely[0] or images, lonely[1] or annotations
+        )
+    if affixes:
+        problems.append(
+            Problem(
+                str(both[1]), _affix_line(both, affixes, images, annotations)
+            )
+        )
+    for stem in sorted(lonely[0].keys() | lonely[1].keys()):
+        is_image = stem in lonely[0]
+        others = annotations if is_image else images
+        if affixes and not affixes.partners(stem, is_image).isdisjoint(others):
+            continue
+        path = lonely[not is_image][stem]
+        problems.append(_lonely(stem, path, is_image, both[1]))
+    return problems
+
+
+def _lonely(
+    stem: str, path: pathlib.Path, is_image: bool, annotations_dir: pathlib.Path
+) -> Problem:
+    what = f"{stem}.*" if path == _DOUBLE else str(path)
+    if is_image:
+        return Problem(
+            what,
+            f"{what}: image without an annotation {stem}.png in "
+            f"{annotations_dir}; add it or remove the image",
+        )
+    return Problem(
+        what,
+        f"{what}: annotation without an image of that name; add the "
+        "image or remove it",
     )

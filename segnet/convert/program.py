@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-import pathlib
+import contextlib
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 
 from segnet import environment, signals
-from segnet.convert import conversion, flags, pairs, split_writer, workers
+from segnet.convert import (
+    flags,
+    plausibility,
+    split_choice,
+    split_writer,
+    steps,
+    summary,
+    workers,
+)
 from segnet.convert.flags import Settings
 from segnet.errors import DataError, UserError
-from segnet.progress import Progress
 from segnet.records import splits
-from segnet.records.manifest import Manifest, Statistics
+from segnet.records.manifest import Manifest
 
 __all__ = ["convert", "main", "verify"]
 
@@ -56,8 +63,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def convert(settings: Settings) -> Manifest:
-    """Converts a split and prints what it holds.
+def convert(settings: Settings) -> tuple[Manifest, ...]:
+    """Converts one split, or two, and prints what they hold.
 
     Raises:
       DataError: Folders, pairs or the output's state do not allow it; each
@@ -65,43 +72,52 @@ def convert(settings: Settings) -> Manifest:
       RunError: The output cannot be written.
     """
     started = time.monotonic()
-    folders = _find(settings)
-    total_bytes = sum(map(_size, folders.pairs))
-    num_shards = settings.num_shards or split_writer.default_num_shards(
-        total_bytes, len(folders.pairs)
-    )
+    names, output_dir = settings.choice.splits, settings.output_dir
+    others = plausibility.other_splits(output_dir, names)
+    plausibility.check_class_names(settings.class_names, others, output_dir)
+    folders = steps.find(settings)
+    divided = split_choice.divide(folders.pairs, settings.choice)
     with (
         signals.signals_held() as check,
-        split_writer.SplitWriter(
-            settings.output_dir,
-            settings.split,
-            overwrite=settings.overwrite,
-            check=check,
-        ) as writer,
+        contextlib.ExitStack() as stack,
     ):
-        results = _process(settings, folders, num_shards, writer, check)
-        problems = _problems(folders, results)
-        _report(settings, folders, problems)
-        statistics = Statistics(settings.num_classes)
-        for result in results:
-            statistics.merge(result.statistics)
-        manifest = writer.commit(
-            [result.file for result in results if result.file],
-            num_shards=num_shards,
-            class_names=settings.class_names,
-            skipped=[_entry(problem) for problem in problems],
-            statistics=statistics.fields(),
+        writers = {
+            name: stack.enter_context(
+                split_writer.SplitWriter(
+                    output_dir,
+                    name,
+                    overwrite=settings.overwrite,
+                    check=check,
+                )
+            )
+            for name in names
+        }
+        parts = {
+            name: steps.process(settings, folders, divided[name], writer, check)
+            for name, writer in writers.items()
+        }
+        wholes = steps.merge(settings, parts)
+        steps.report(settings, folders, wholes)
+        steps.check_splits(settings, divided, wholes, others)
+        manifests = tuple(
+            writer.commit(
+                [part.file for part in parts[name] if part.file],
+                num_shards=steps.num_shards(settings, divided[name]),
+                class_names=settings.class_names,
+                skipped=[
+                    steps.skipped_entry(problem)
+                    for problem in (*folders.problems, *wholes[name].problems)
+                ],
+                statistics=wholes[name].statistics.fields(),
+            )
+            for name, writer in writers.items()
         )
-    _summarise(settings, manifest, time.monotonic() - started)
-    return manifest
-
-
-def _size(pair: pairs.Pair) -> int:
-    """Bytes of an image; one that has vanished is told of when it is read."""
-    try:
-        return pair.image.stat().st_size
-    except OSError:
-        return 0
+    seconds = time.monotonic() - started
+    for manifest in manifests:
+        _print_table(manifest.class_names, wholes[manifest.split])
+        print(summary.closing_line(manifest, output_dir, seconds))
+    print(summary.next_step(output_dir))
+    return manifests
 
 
 def verify(settings: Settings) -> None:
@@ -110,159 +126,70 @@ def verify(settings: Settings) -> None:
     Raises:
       DataError: Something is wrong; each bad file has been printed.
     """
-    num_pairs = None
+    wholes: Mapping[str, workers.Part] = {}
     if settings.images_dir:
-        folders = _find(settings)
-        results = _process(settings, folders, settings.num_workers)
-        problems = _problems(folders, results)
-        _report(settings, folders, problems)
-        bad = {pathlib.Path(problem.file).stem for problem in problems}
-        num_pairs = sum(pair.image.stem not in bad for pair in folders.pairs)
-        print(f"{num_pairs} pairs are good")
-    if not settings.output_dir:
-        return
-    path = splits.manifest_path(settings.output_dir, settings.split)
-    there = splits.has_manifest(settings.output_dir, settings.split)
-    if num_pairs is not None and not there:
+        folders = steps.find(settings)
+        choice = settings.choice
+        divided = {"": folders.pairs}
+        if choice.splits:
+            divided = split_choice.divide(folders.pairs, choice)
+        parts = {
+            name: steps.process(settings, folders, chosen)
+            for name, chosen in divided.items()
+        }
+        wholes = steps.merge(settings, parts)
+        steps.report(settings, folders, wholes)
+        others: list[plausibility.SplitFacts] = []
+        if settings.output_dir:
+            others = plausibility.other_splits(
+                settings.output_dir, choice.splits
+            )
+        steps.check_splits(settings, divided, wholes, others)
+        for whole in wholes.values():
+            _print_table(settings.class_names, whole)
+            print(f"{len(whole.statistics.image_digests)} pairs are good")
+    if settings.output_dir:
+        for split in settings.choice.splits:
+            _verify_records(settings, split, wholes.get(split))
+
+
+def _verify_records(
+    settings: Settings, split: str, whole: workers.Part | None
+) -> None:
+    """Checks the records of a split, also against its folders."""
+    path = splits.manifest_path(settings.output_dir, split)
+    if whole and not splits.has_manifest(settings.output_dir, split):
         print(f"{path} is not there yet, no records to check")
         return
     # TensorFlow, which takes seconds to import, decodes what is there.
     from segnet.records.verify import verify_split
 
-    manifest = verify_split(settings.output_dir, settings.split)
-    if num_pairs not in (None, manifest.num_records):
+    manifest = verify_split(settings.output_dir, split)
+    if whole is None:
+        print(
+            summary.class_table(
+                manifest.class_names,
+                manifest.pixel_counts,
+                manifest.present_images,
+                manifest.ignored_pixels,
+            )
+        )
+    elif len(whole.statistics.image_digests) != manifest.num_records:
         raise DataError(
             f"{path}: has {manifest.num_records} records but the folders "
-            f"{num_pairs} good pairs; convert again with --overwrite"
+            f"{len(whole.statistics.image_digests)} good pairs; convert again "
+            "with --overwrite"
         )
     print(f"{manifest.num_records} records are good: {path}")
 
 
-def _find(settings: Settings) -> pairs.Folders:
-    """Pairs the files and says what is left aside."""
-    folders = pairs.find_pairs(settings.images_dir, settings.annotations_dir)
-    if folders.ignored:
-        names = ", ".join(folders.ignored[:5])
-        more = ", ..." if len(folders.ignored) > 5 else ""
-        print(f"ignored {len(folders.ignored)} other files: {names}{more}")
-    dead = [x for x in settings.void_labels if x < settings.num_classes]
-    if dead:
-        print(
-            f"note: void label {dead[0]} is below --num_classes="
-            f"{settings.num_classes}, so this class will have no pixels"
-        )
-    return folders
-
-
-def _process(
-    settings: Settings,
-    folders: pairs.Folders,
-    num_shards: int,
-    writer: split_writer.SplitWriter | None = None,
-    check: Callable[[], None] = lambda: None,
-) -> list[workers.Part]:
-    """Converts all pairs, or checks them if the output can be of no use.
-
-    `check` is called now and then, and may raise.
-    """
-    rules = conversion.Rules(
-        num_classes=settings.num_classes,
-        void_labels=settings.void_labels,
-        annotation_mode=settings.annotation_mode,
-        resize=settings.resize,
-        skip_invalid=settings.skip_invalid,
-    )
-    if folders.problems and not settings.skip_invalid:
-        writer = None
-    num_workers = max(1, min(settings.num_workers, len(folders.pairs)))
-    parts = workers.split_parts(
-        folders.pairs, max(1, min(num_shards, len(folders.pairs))), num_workers
-    )
-    paths = [
-        writer.part_path(index) if writer else "" for index in range(len(parts))
-    ]
-    with Progress(
-        len(folders.pairs), unit="image", label="convert" if writer else "check"
-    ) as progress:
-
-        def advance(count: int) -> None:
-            progress.advance(count)
-            check()
-
-        return workers.convert_parts(parts, paths, rules, num_workers, advance)
-
-
-def _problems(
-    folders: pairs.Folders, results: Sequence[workers.Part]
-) -> list[pairs.Problem]:
-    """All problems, in the order of the folders."""
-    return sum((result.problems for result in results), [*folders.problems])
-
-
-def _report(
-    settings: Settings,
-    folders: pairs.Folders,
-    problems: Sequence[pairs.Problem],
-) -> None:
-    """Prints every problem; raises unless they are to be skipped."""
-    skip = settings.skip_invalid
-    for problem in problems:
-        print(f"{'skipped' if skip else 'error'}: {problem.message}",
-              file=sys.stderr)  # fmt: skip
-    bad = {problem.file for problem in problems}
-    good = any(
-        bad.isdisjoint((str(pair.image), str(pair.annotation)))
-        for pair in folders.pairs
-    )
-    if problems and not skip:
-        raise DataError(
-            f"{len(problems)} error{'s' if len(problems) > 1 else ''} (above), "
-            "nothing was written; correct the files or give --skip_invalid to "
-            "leave them out"
-        )
-    if not good:
-        raise DataError(
-            f"no good pair in {settings.images_dir} and "
-            f"{settings.annotations_dir}, nothing was written"
-        )
-
-
-def _entry(problem: pairs.Problem) -> dict[str, str]:
-    """For the manifest: FOLDER/NAME, wherever the folders lie."""
-    name = "/".join(pathlib.Path(problem.file).parts[-2:])
-    reason = problem.message.removeprefix(f"{problem.file}: ")
-    return {"file": name, "reason": reason}
-
-
-def _summarise(settings: Settings, manifest: Manifest, seconds: float) -> None:
-    size = sum(shard.bytes for shard in manifest.shards) / 1e6
-    total = max(sum(manifest.pixel_counts) + manifest.ignored_pixels, 1)
-    width = max(len("ignored"), *map(len, manifest.class_names))
-    print(f"{'class':{width}}   pixels   images")
-    for name, pixels, images in zip(
-        manifest.class_names,
-        manifest.pixel_counts,
-        manifest.present_images,
-        strict=True,
-    ):
-        print(f"{name:{width}} {pixels / total:8.2%} {images:8}")
-    print(f"{'ignored':{width}} {manifest.ignored_pixels / total:8.2%}")
+def _print_table(class_names: Sequence[str], whole: workers.Part) -> None:
+    statistics = whole.statistics
     print(
-        f"{manifest.split}: {manifest.num_records} images in "
-        f"{len(manifest.shards)} shards, {size:.1f} MB, {seconds:.1f} s: "
-        f"{settings.output_dir}"
-    )
-    if manifest.skipped:
-        print(f"left out: {len(manifest.skipped)} files, listed above")
-    missing = [
-        split
-        for split in ("train", "val")
-        if not splits.has_manifest(settings.output_dir, split)
-    ]
-    if missing:
-        print(f"next: convert the other split with --split={missing[0]}")
-    else:
-        print(
-            f"next: python main.py --data_dir={settings.output_dir} "
-            "--workdir=run"
+        summary.class_table(
+            class_names,
+            statistics.pixel_counts,
+            statistics.present_images,
+            statistics.ignored_pixels,
         )
+    )

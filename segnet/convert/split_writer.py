@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from segnet import locks
 from segnet.constants import IGNORE_LABEL
 from segnet.convert import shard_files
 from segnet.convert.shard_files import ShardFile
@@ -37,7 +38,8 @@ class SplitWriter:
 
     Use it as a context. Leaving it without `commit`, by an error or Ctrl-C,
     removes what was written; what a killed process left is removed by the
-    next one for the same split. Two processes must not write one split at once.
+    next one for the same split. A lock keeps a second process from writing the
+    same split meanwhile.
     Signals are to be held back (`signals.signals_held`) while it is in use.
     """
 
@@ -59,31 +61,48 @@ class SplitWriter:
 
         Raises:
           DataError: The split is there and `overwrite` is not set.
-          RunError: The folder cannot be written.
+          RunError: The folder cannot be written, or another process is writing
+            the split.
         """
         self._output_dir = output_dir
         self._split = split
         self._check = check
         self._aside = os.path.join(output_dir, f".{split}.tmp")
         self._gfile = gfile(output_dir)
+        self._lock = locks.Lock(
+            os.path.join(output_dir, f".{split}.lock"),
+            f"{output_dir}: another conversion of this split, {split}, is "
+            "running",
+            "wait for it, stop it, or give another --output_dir or --split",
+        )
         with write_errors(output_dir):
             self._check_output(overwrite)
-            self._made_folder = not self._gfile.exists(output_dir)
-            if self._gfile.exists(self._aside):
-                self._gfile.rmtree(self._aside)
-            self._gfile.makedirs(self._aside)
+            self._lock.acquire()
+            try:
+                self._check_output(overwrite)  # which another has just written
+                if self._gfile.exists(self._aside):
+                    self._gfile.rmtree(self._aside)
+                self._gfile.makedirs(self._aside)
+            except BaseException:
+                self._lock.release()
+                raise
 
     def __enter__(self) -> SplitWriter:
         """Gives the writer."""
         return self
 
     def __exit__(self, *unused: object) -> None:
-        """Removes what was not committed."""
-        with write_errors(self._output_dir):
-            if self._gfile.exists(self._aside):
-                self._gfile.rmtree(self._aside)
-            if self._made_folder and not self._gfile.listdir(self._output_dir):
-                self._gfile.rmtree(self._output_dir)
+        """Removes what was not committed, then leaves the lock.
+
+        The lock has made the folder if it was not there, and removes it if it
+        is empty.
+        """
+        try:
+            with write_errors(self._output_dir):
+                if self._gfile.exists(self._aside):
+                    self._gfile.rmtree(self._aside)
+        finally:
+            self._lock.release()
 
     def part_path(self, index: int) -> str:
         """Where part `index` of the split, a file of records, is to go."""

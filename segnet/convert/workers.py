@@ -19,13 +19,20 @@ from collections.abc import Callable, Iterator, MutableSequence, Sequence
 
 from segnet import signals
 from segnet.convert import shard_files
-from segnet.convert.conversion import Rules, convert_pair
+from segnet.convert.conversion import Converted, Rules, convert_pair
+from segnet.convert.findings import BlueColours, Findings
 from segnet.convert.pairs import Pair, Problem
 from segnet.errors import RunError
 from segnet.files import reason
-from segnet.records.manifest import Statistics
+from segnet.records.statistics import Statistics
 
-__all__ = ["Part", "convert_part", "convert_parts", "split_parts"]
+__all__ = [
+    "Part",
+    "convert_part",
+    "convert_parts",
+    "merge_parts",
+    "split_parts",
+]
 
 # How often progress is reported.
 _REPORT_SECONDS = 0.2
@@ -40,12 +47,36 @@ class Part:
     Attributes:
       statistics: Of its good pairs.
       problems: What is wrong with the others.
-      file: Its records, unless it was only checked.
+      findings: What is odd about the good ones.
+      colours: Of their annotations.
+      file: The records, unless it was only checked.
     """
 
     statistics: Statistics
-    problems: list[Problem]
+    problems: list[Problem] = dataclasses.field(default_factory=list)
+    findings: Findings = dataclasses.field(default_factory=Findings)
+    colours: BlueColours = dataclasses.field(default_factory=BlueColours)
     file: shard_files.ShardFile | None = None
+
+    def add(self, pair: Pair, result: Converted) -> None:
+        """Adds a good pair."""
+        self.statistics.add(
+            result.histogram, result.height, result.width, result.digest
+        )
+        self.colours.add(result.colours, str(pair.annotation))
+        for kind in result.findings:
+            self.findings.add(kind, str(pair.image))
+
+
+def merge_parts(parts: Sequence[Part], num_classes: int) -> Part:
+    """What became of all parts of a split, but for their files."""
+    whole = Part(Statistics(num_classes))
+    for part in parts:
+        whole.statistics.merge(part.statistics)
+        whole.problems.extend(part.problems)
+        whole.findings.merge(part.findings)
+        whole.colours.merge(part.colours)
+    return whole
 
 
 def split_parts(
@@ -86,7 +117,7 @@ def convert_part(
     Raises:
       RunError: The file cannot be written.
     """
-    part = Part(Statistics(rules.num_classes), [])
+    part = Part(Statistics(rules.num_classes))
     writer = shard_files.ShardWriter(path) if path else None
     with writer or contextlib.nullcontext():
         for pair in pairs:
@@ -94,9 +125,7 @@ def convert_part(
             if isinstance(result, tuple):
                 part.problems.extend(result)
             else:
-                part.statistics.add(
-                    result.histogram, result.height, result.width
-                )
+                part.add(pair, result)
                 # After an error only the search for more of them goes on.
                 if writer and (rules.skip_invalid or not part.problems):
                     writer.write(result.record)

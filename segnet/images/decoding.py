@@ -25,6 +25,7 @@ __all__ = [
     "check_pixels",
     "decode_grey",
     "decode_pixels",
+    "is_dark",
     "open_image",
     "rotation",
 ]
@@ -34,6 +35,10 @@ warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 _FORMATS = ("JPEG", "PNG", "BMP")
 _EXIF_ORIENTATION = 0x0112
+# What git leaves in place of a file that it keeps elsewhere.
+_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+# Of an image that is nearly black, at most one value in a thousand is higher.
+_DARK = 31
 # What Pillow raises on files that are damaged, one way or another.
 _DAMAGED = (
     OSError,
@@ -65,6 +70,11 @@ def open_image(path: str | os.PathLike[str]) -> tuple[Image.Image, bytes]:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from None
     if not data:
         raise DataError(f"{path}: is empty (0 bytes); get it again")
+    if data.startswith(_LFS_POINTER):
+        raise DataError(
+            f"{path}: is a git-LFS pointer, not the picture itself; get the "
+            "pictures with 'git lfs pull'"
+        )
     try:
         with _damage_named(path):
             if data.startswith(png.SIGNATURE):
@@ -137,7 +147,7 @@ def decode_pixels(
 
 def check_pixels(
     image: Image.Image, data: bytes, path: str | os.PathLike[str]
-) -> None:
+) -> bool:
     """Finds what `decode_pixels` would find, in less time.
 
     Args:
@@ -145,19 +155,37 @@ def check_pixels(
       data: Likewise.
       path: Of the file, for the message.
 
+    Returns:
+      Whether the image is nearly black.
+
     Raises:
       DataError: The file is damaged or incomplete.
     """
     with _damage_named(path):
         if data.startswith(png.SIGNATURE):
-            png.check_pixels(data)
-            return
-        # Of each block of a JPEG only the mean is reconstructed: every byte is
-        # still decoded, so damage is found just the same (the tests compare
-        # the two), without the arithmetic that cannot fail.
-        width, height = image.size
-        image.draft("L", (max(width // 8, 1), max(height // 8, 1)))
-        image.load()
+            may_be_dark = png.check_pixels(data, _DARK)
+        else:
+            # Of each block of a JPEG only the mean is reconstructed: every byte
+            # is still decoded, so damage is found just the same (the tests
+            # compare the two), without the arithmetic that cannot fail.
+            width, height = image.size
+            image.draft("L", (max(width // 8, 1), max(height // 8, 1)))
+            image.load()
+            may_be_dark = is_dark(image)
+        if not may_be_dark:
+            return False
+        # Grey or unfiltered values do not tell for sure: pure blue is dark.
+        return is_dark(Image.open(io.BytesIO(data), formats=_FORMATS))
+
+
+def is_dark(image: Image.Image) -> bool:
+    """Whether a picture, 8-bit grey or RGB, has next to no bright values."""
+    counts = image.histogram()
+    bright = sum(
+        sum(counts[first + _DARK + 1 : first + 256])
+        for first in range(0, len(counts), 256)
+    )
+    return bright * 1000 <= sum(counts)
 
 
 def decode_grey(data: bytes, path: str | os.PathLike[str]) -> np.ndarray | None:

@@ -1,15 +1,12 @@
-"""Image and annotation files: reading them exactly, writing them as PNG.
+"""Image files: reading them exactly; writing images and labels as PNG.
 
 Pillow, numpy and the standard library only. The converter's worker processes
 and the predictor import this module, so TensorFlow must stay out of it.
 
-What a file becomes:
-
-* An image is 8-bit RGB. Grey, palette and CMYK images are converted, alpha
-  is dropped, and of 16-bit values the high byte is kept: what
-  `cv2.imread(path, 1)` and TensorFlow's decoders do too.
-* An annotation is the 8-bit class of each pixel (see `load_annotation`).
-* A rotation in the EXIF data is applied, to images and annotations alike.
+An image becomes 8-bit RGB. Grey, palette and CMYK images are converted, alpha
+is dropped, and of 16-bit values the high byte is kept: what
+`cv2.imread(path, 1)` and TensorFlow's decoders do too. A rotation in the EXIF
+data is applied.
 """
 
 from __future__ import annotations
@@ -26,28 +23,23 @@ from segnet.images import png
 from segnet.images.decoding import (
     bit_depth_of,
     check_pixels,
-    decode_grey,
     decode_pixels,
+    is_dark,
     open_image,
     rotation,
 )
 
 __all__ = [
-    "ANNOTATION_MODES",
-    "ANNOTATION_SUFFIXES",
     "IMAGE_SUFFIXES",
     "EncodedImage",
     "encode_image_png",
     "encode_label",
     "list_images",
-    "load_annotation",
     "load_image",
     "read_image",
 ]
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
-ANNOTATION_SUFFIXES = (".png", ".bmp")
-ANNOTATION_MODES = ("blue", "index")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,6 +53,10 @@ class EncodedImage:
       width: Pixels, after any rotation and resizing.
       source_height: Pixels, after any rotation, before any resizing.
       source_width: Likewise.
+      rotation: What EXIF data did to it: "", "turned" or, where width and
+        height changed places, "sideways".
+      dark: Whether it is nearly black.
+      bit_depth: Bits a value of a PNG file, None for other formats.
     """
 
     data: bytes
@@ -69,6 +65,9 @@ class EncodedImage:
     width: int
     source_height: int
     source_width: int
+    rotation: str = ""
+    dark: bool = False
+    bit_depth: int | None = None
 
 
 def list_images(
@@ -151,55 +150,20 @@ def read_image(
     width, height = image.size[::-1] if rotated == "sideways" else image.size
     size = resize or (height, width)
     kind = _passes_through(image, data)
+    depth = bit_depth_of(data)
     if kind and not rotated and size == (height, width):
-        check_pixels(image, data, path)
-        return EncodedImage(data, kind, height, width, height, width)
-    image = _rgb(decode_pixels(image, data, path), bit_depth_of(data))
+        dark = check_pixels(image, data, path)
+        return EncodedImage(
+            data, kind, height, width, height, width, "", dark, depth
+        )
+    image = _rgb(decode_pixels(image, data, path), depth)
+    dark = is_dark(image)
     if size != (height, width):
         image = image.resize(size[::-1], Image.Resampling.BILINEAR)
     encoded = encode_image_png(np.asarray(image))
-    return EncodedImage(encoded, "png", size[0], size[1], height, width)
-
-
-def load_annotation(
-    path: str | os.PathLike[str], mode: str = "blue"
-) -> np.ndarray:
-    """Reads the class of each pixel.
-
-    In mode "blue" the label is the blue channel of an 8-bit RGB, RGBA or grey
-    file (of a grey one: its value), which is what
-    `cv2.imread(path, 1)[:, :, 0]` gives. A palette file is refused, since its
-    colours are rarely what is meant. In mode "index" the label is the
-    palette index; 8-bit grey files, which hold the class itself, are read as
-    well (data sets mix the two), colour files are refused.
-
-    Other than 8-bit values are refused in both modes: decoders scale them, so
-    that a class would change its number.
-
-    Args:
-      path: A PNG or BMP file.
-      mode: "blue" or "index".
-
-    Returns:
-      uint8 `[height, width]`, EXIF rotation applied.
-
-    Raises:
-      DataError: The file is damaged or of a kind refused above.
-      ValueError: `mode` is neither.
-    """
-    if mode not in ANNOTATION_MODES:
-        raise ValueError(f"mode is {mode!r}, not one of {ANNOTATION_MODES}")
-    image, data = open_image(path)
-    _check_annotation(path, image, bit_depth_of(data), mode)
-    label = decode_grey(data, path)
-    if label is not None:
-        return label
-    image = decode_pixels(image, data, path)
-    if image.mode in ("RGB", "RGBA"):
-        image = image.getchannel("B")
-    elif image.mode == "LA":
-        image = image.getchannel("L")
-    return np.asarray(image)
+    return EncodedImage(
+        encoded, "png", size[0], size[1], height, width, rotated, dark, depth
+    )
 
 
 def encode_label(label: np.ndarray) -> bytes:
@@ -245,34 +209,3 @@ def _rgb(image: Image.Image, bit_depth: int | None) -> Image.Image:
         # Straight to RGB gives the same colours, and a warning.
         image = image.convert("RGBA")
     return image if image.mode == "RGB" else image.convert("RGB")
-
-
-def _check_annotation(
-    path: str | os.PathLike[str],
-    image: Image.Image,
-    bit_depth: int | None,
-    mode: str,
-) -> None:
-    """Refuses what `load_annotation` says it refuses."""
-    palette = image.mode == "P"
-    if image.format not in ("PNG", "BMP"):
-        raise DataError(
-            f"{path}: is a JPEG, whose compression changes labels; save the "
-            "annotation as PNG from its source"
-        )
-    if image.mode == "1" or (not palette and bit_depth not in (8, None)):
-        bits = bit_depth or 1
-        raise DataError(
-            f"{path}: is a {bits}-bit annotation; save it as 8-bit grey PNG "
-            "with the class of each pixel as its value"
-        )
-    if palette and mode == "blue":
-        raise DataError(
-            f"{path}: is a palette image; if the palette index is the label, "
-            "give --annotation_mode=index, else save it as RGB or grey PNG"
-        )
-    if mode == "index" and image.mode in ("RGB", "RGBA"):
-        raise DataError(
-            f"{path}: is a colour image without a palette; if its blue "
-            "channel is the label, give --annotation_mode=blue"
-        )

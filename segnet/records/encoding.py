@@ -8,6 +8,7 @@ see `segnet.records.reading`.
 from __future__ import annotations
 
 import functools
+import hashlib
 import itertools
 import struct
 
@@ -25,6 +26,7 @@ __all__ = [
     "WIDTH",
     "encode_record",
     "frame",
+    "image_digest",
 ]
 
 # Keys of a record. DeepLab, deeplab2 and the TensorFlow Model Garden read the
@@ -95,6 +97,15 @@ def encode_record(
         for key in sorted(values)
     )
     return b"".join(_field(_FEATURES, list(itertools.chain(*entries))))
+
+
+def image_digest(image: bytes) -> str:
+    """16 hexadecimal digits that tell the contents of images apart.
+
+    That two of a million different images have the same ones has a chance of 1
+    to 37 million.
+    """
+    return hashlib.sha256(image).hexdigest()[:16]
 
 
 def frame(data: bytes) -> bytes:

@@ -6,18 +6,18 @@ module knows their contents.
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 import itertools
 import json
 import os
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Mapping
 from typing import Any
 
 from segnet.constants import IGNORE_LABEL, MAX_CLASSES
 from segnet.errors import DataError
 
-__all__ = ["Manifest", "Shard", "Statistics"]
+__all__ = ["Manifest", "Shard"]
 
 _SCHEMA_VERSION = 1
 
@@ -62,6 +62,9 @@ class Manifest:
         pixel_counts / present_pixels.
       sizes: (height, width, images) of each image size.
       skipped: The input files that were left out: {"file", "reason"}.
+      image_digests: `encoding.image_digest` of each record, in order: images
+        that two splits share are found by it. Empty in manifests that were
+        written before there were any.
     """
 
     split: str
@@ -75,6 +78,7 @@ class Manifest:
     present_pixels: tuple[int, ...]
     sizes: tuple[tuple[int, int, int], ...]
     skipped: tuple[Mapping[str, str], ...] = ()
+    image_digests: tuple[str, ...] = ()
 
     @property
     def num_records(self) -> int:
@@ -114,6 +118,7 @@ class Manifest:
             "ignored_pixels": self.ignored_pixels,
             "image_sizes": sizes,
             "skipped": [dict(entry) for entry in self.skipped],
+            "image_digests": list(self.image_digests),
         }
         lines = (f"  {_dump(key)}: {_dump(content[key])}" for key in content)
         return "{\n" + ",\n".join(lines) + "\n}\n"
@@ -156,55 +161,6 @@ class Manifest:
         return manifest
 
 
-class Statistics:
-    """Sums over the images of a split, from the counts of each.
-
-    Attributes:
-      pixel_counts: As in `Manifest`; likewise the others.
-    """
-
-    def __init__(self, num_classes: int) -> None:
-        """Starts with no image."""
-        self.pixel_counts = [0] * num_classes
-        self.present_images = [0] * num_classes
-        self.present_pixels = [0] * num_classes
-        self.ignored_pixels = 0
-        self._sizes: collections.Counter[tuple] = collections.Counter()
-
-    def add(self, histogram: Sequence[int], height: int, width: int) -> None:
-        """Adds an image whose label histogram has 256 entries."""
-        ignored = int(histogram[IGNORE_LABEL])
-        labelled = height * width - ignored
-        self.ignored_pixels += ignored
-        self._sizes[height, width] += 1
-        for label in range(len(self.pixel_counts)):
-            count = int(histogram[label])
-            if count:
-                self.pixel_counts[label] += count
-                self.present_images[label] += 1
-                self.present_pixels[label] += labelled
-
-    def merge(self, other: Statistics) -> None:
-        """Adds the images of another one for as many classes."""
-        self.ignored_pixels += other.ignored_pixels
-        self._sizes += other._sizes
-        for name in ("pixel_counts", "present_images", "present_pixels"):
-            sums = zip(getattr(self, name), getattr(other, name), strict=True)
-            setattr(self, name, [mine + theirs for mine, theirs in sums])
-
-    def fields(self) -> dict[str, Any]:
-        """The sums as keyword arguments for `Manifest`."""
-        return {
-            "pixel_counts": tuple(self.pixel_counts),
-            "ignored_pixels": self.ignored_pixels,
-            "present_images": tuple(self.present_images),
-            "present_pixels": tuple(self.present_pixels),
-            "sizes": tuple(
-                (*size, images) for size, images in sorted(self._sizes.items())
-            ),
-        }
-
-
 def _dump(value: Any) -> str:
     """JSON with each dict of a list on its own line."""
     if isinstance(value, list) and value and isinstance(value[0], dict):
@@ -227,6 +183,7 @@ def _from_content(content: dict[str, Any]) -> Manifest:
     classes = _get(content, "classes", list)
     sizes = _get(content, "image_sizes", list)
     skipped = _get(content, "skipped", list)
+    digests = _get({"image_digests": [], **content}, "image_digests", list)
     return Manifest(
         split=_get(content, "split", str),
         num_classes=_get(content, "num_classes", int),
@@ -247,6 +204,7 @@ def _from_content(content: dict[str, Any]) -> Manifest:
             {key: _get(each, key, str) for key in ("file", "reason")}
             for each in skipped
         ),
+        image_digests=tuple(digests),
     )
 
 
@@ -299,3 +257,10 @@ def _check_consistency(manifest: Manifest, content: dict[str, Any]) -> None:
         )
     if records == 0:
         raise ValueError("'num_records' is 0")
+    digests = manifest.image_digests
+    if len(digests) not in (0, records) or not all(map(_is_digest, digests)):
+        raise ValueError(f"'image_digests' does not hold {records} digests")
+
+
+def _is_digest(value: Any) -> bool:
+    return type(value) is str and bool(re.fullmatch("[0-9a-f]{16}", value))

@@ -11,7 +11,7 @@ from segnet.errors import DataError
 from segnet.files import gfile, read_errors, read_text, size
 from segnet.records.manifest import Manifest, Shard
 
-__all__ = ["has_manifest", "manifest_path", "read_manifest"]
+__all__ = ["has_manifest", "list_splits", "manifest_path", "read_manifest"]
 
 _CONVERT = "python tools/convert_to_tfrecord.py"
 
@@ -28,6 +28,19 @@ def has_manifest(data_dir: str | os.PathLike[str], split: str) -> bool:
         return gfile(path).exists(path)
 
 
+def list_splits(data_dir: str | os.PathLike[str]) -> list[str]:
+    """Names of the splits in a folder that may not be there."""
+    with read_errors(os.fspath(data_dir)):
+        if not gfile(data_dir).isdir(data_dir):
+            return []
+        names = sorted(gfile(data_dir).listdir(data_dir))
+    return [
+        name.removesuffix(".json")
+        for name in names
+        if name.endswith(".json") and not name.startswith(".")
+    ]
+
+
 def read_manifest(data_dir: str | os.PathLike[str], split: str) -> Manifest:
     """Reads a split's manifest and checks that its shards are there, whole.
 
@@ -39,7 +52,7 @@ def read_manifest(data_dir: str | os.PathLike[str], split: str) -> Manifest:
     """
     path = manifest_path(data_dir, split)
     if not has_manifest(data_dir, split):
-        found = _splits(data_dir)
+        found = list_splits(data_dir)
         there = f"splits there: {', '.join(found)}" if found else "no splits"
         raise DataError(
             f"{path}: no such manifest ({there}); make it with {_CONVERT} "
@@ -57,19 +70,6 @@ def read_manifest(data_dir: str | os.PathLike[str], split: str) -> Manifest:
     ):
         _check_size(file_path, shard)
     return manifest
-
-
-def _splits(data_dir: str | os.PathLike[str]) -> list[str]:
-    """Names of the splits in a folder that may not be there."""
-    with read_errors(os.fspath(data_dir)):
-        if not gfile(data_dir).isdir(data_dir):
-            return []
-        names = sorted(gfile(data_dir).listdir(data_dir))
-    return [
-        name.removesuffix(".json")
-        for name in names
-        if name.endswith(".json") and not name.startswith(".")
-    ]
 
 
 def _check_size(path: str, shard: Shard) -> None:

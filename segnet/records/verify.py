@@ -16,14 +16,17 @@ import tensorflow as tf
 from segnet.constants import IGNORE_LABEL
 from segnet.errors import DataError
 from segnet.files import file_sha256, reason
-from segnet.records.manifest import Manifest, Statistics
+from segnet.records import encoding
+from segnet.records.manifest import Manifest
 from segnet.records.reading import (
     decode_record,
     num_parallel_calls,
+    parse_record,
     pipeline_options,
     read_record,
 )
 from segnet.records.splits import manifest_path, read_manifest
+from segnet.records.statistics import Statistics
 
 __all__ = ["explain_damage", "verify_split"]
 
@@ -55,7 +58,10 @@ def verify_split(data_dir: str | os.PathLike[str], split: str) -> Manifest:
                 f"{path}: contents changed since the conversion (sha256); "
                 "convert the split again with --overwrite"
             )
-    for field, value in statistics.fields().items():
+    expected = statistics.fields()
+    if not manifest.image_digests:  # written before there were any
+        expected["image_digests"] = ()
+    for field, value in expected.items():
         if getattr(manifest, field) != value:
             raise DataError(
                 f"{manifest_path(data_dir, split)}: '{field}' is not what "
@@ -97,10 +103,12 @@ def _read_all(manifest: Manifest, paths: list[str]) -> Statistics:
 
     def measure(
         path: tf.Tensor, offset: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        _, label = decode_record(read_record(path, offset))
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        record = read_record(path, offset)
+        _, label = decode_record(record)
         flat = tf.cast(tf.reshape(label, [-1]), tf.int32)
-        return tf.shape(label), tf.math.bincount(flat, minlength=256)
+        counts = tf.math.bincount(flat, minlength=256)
+        return tf.shape(label), counts, parse_record(record)[encoding.IMAGE]
 
     found = [
         (path, index, offset)
@@ -118,7 +126,7 @@ def _read_all(manifest: Manifest, paths: list[str]) -> Statistics:
     for path, index, offset in found:
         where = f"{path}: record {index} at byte {offset}"
         try:
-            size, histogram = next(results)
+            size, histogram, image = next(results)
         except tf.errors.OpError as error:
             raise DataError(
                 f"{where} is damaged ({reason(error)[:120]}); convert the "
@@ -131,5 +139,7 @@ def _read_all(manifest: Manifest, paths: list[str]) -> Statistics:
                 f"{manifest.num_classes}; convert the split again with "
                 "--overwrite"
             )
-        statistics.add(counts.tolist(), *size.numpy().tolist())
+        digest = encoding.image_digest(image.numpy())
+        height, width = size.numpy().tolist()
+        statistics.add(counts.tolist(), height, width, digest)
     return statistics

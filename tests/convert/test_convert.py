@@ -264,8 +264,13 @@ def test_other_files_are_mentioned(root, capsys):
     for name in ("Thumbs.db", "notes.txt", ".hidden"):
         (root / "images" / name).touch()
     run(root)
-    output = capsys.readouterr().out
-    assert "ignored 2 other files: Thumbs.db, notes.txt\n" in output
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == (
+        f"warning: {root}/images: left aside 2 files (Thumbs.db, notes.txt), "
+        "of other kinds (--silence=left_aside)"
+    )
+    run(root, "--overwrite", "--silence=left_aside")
+    assert capsys.readouterr().err == ""
 
 
 def test_bar_on_a_terminal(root, capsys, monkeypatch):
@@ -280,5 +285,7 @@ def test_next_command_once_both_splits_are_there(root, capsys):
     run(root)
     (root / "out" / "val.json").touch()
     run(root, "--overwrite")
-    expected = f"next: python main.py --data_dir={root}/out --workdir="
-    assert expected in capsys.readouterr().out
+    assert (
+        "next: python main.py --flagfile=configs/own.flags "
+        f"--data_dir={root}/out --workdir=runs/first\n"
+    ) in capsys.readouterr().out

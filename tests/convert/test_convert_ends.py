@@ -40,7 +40,7 @@ BAD_FLAGS = {
     "--num_classes=x": "num_classes=x",
     "--num_shards=0": "num_shards=0",
     "--num_workers=-1": "num_workers=-1",
-    "--annotation_mode=red": "<blue|index>",
+    "--annotation_mode=red": "<blue|index|color>",
     "--resize=320": "--resize=320: is not HEIGHTxWIDTH",
     "--resize=0x3": "--resize=0x3",
     "--void_labels=11,": "'' is not a label from 0 to 255",
@@ -53,7 +53,7 @@ BAD_FLAGS = {
     "--class_names=a,,c": "has 2 names",
     "--class_names=a,b,a": "'a' is there twice",
     "--class_names=none.txt": "there is no such file",
-    f"--class_names={sys.executable}": "cannot be read as text",
+    f"--class_names={sys.executable}": "is not text in UTF-8",
 }
 
 

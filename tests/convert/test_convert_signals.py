@@ -11,13 +11,13 @@ from types import FrameType
 import picture_files as files
 import pytest
 
-from segnet import signals
-from segnet.convert import program, split_writer
+from segnet import locks, signals
+from segnet.convert import program, split_writer, steps
 from tools import convert_to_tfrecord as convert
 
 NUMBERS = (signal.SIGINT, signal.SIGTERM)
-FILES = {module.__file__ for module in (split_writer, signals)}
-FUNCTIONS = {x.__code__ for x in (program.convert, program._process)}
+FILES = {module.__file__ for module in (split_writer, signals, locks)}
+FUNCTIONS = {x.__code__ for x in (program.convert, steps.process)}
 SPLIT = {
     "train-00000-of-00002.tfrecord",
     "train-00001-of-00002.tfrecord",

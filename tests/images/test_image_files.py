@@ -9,6 +9,7 @@ import picture_files as files
 import pytest
 from PIL import Image
 
+from segnet.annotations import reading
 from segnet.errors import DataError
 from segnet.images import image_files
 
@@ -110,7 +111,7 @@ def test_exif_rotation_is_applied_to_images_and_annotations(write, value):
     label = files.labels()
     path = write(files.saved(label, "PNG", exif=exif))
     np.testing.assert_array_equal(
-        image_files.load_annotation(path), UPRIGHT[value](label)
+        reading.load_annotation(path).label, UPRIGHT[value](label)
     )
 
 
@@ -186,7 +187,7 @@ def test_what_is_no_image_is_refused_in_one_line(write, data, message):
     for read in (
         image_files.load_image,
         image_files.read_image,
-        image_files.load_annotation,
+        reading.load_annotation,
     ):
         with pytest.raises(DataError, match=message) as caught:
             read(path)

@@ -12,6 +12,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image, PngImagePlugin
 
+from segnet.annotations import reading
 from segnet.errors import DataError
 from segnet.images import image_files, png
 
@@ -174,4 +175,4 @@ def test_label_with_missing_pixels_is_refused(colour, tmp_path):
     path = tmp_path / "label.png"
     path.write_bytes(_file(zlib.compress(bytes(3 * 7)), 3, 8, colour=colour))
     with pytest.raises(DataError, match="damaged or incomplete"):
-        image_files.load_annotation(path)
+        reading.load_annotation(path)

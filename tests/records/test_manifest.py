@@ -10,9 +10,9 @@ import pytest
 import tensorflow as tf
 
 from segnet.errors import DataError
-from segnet.records.manifest import Statistics
 from segnet.records.reading import read_record
 from segnet.records.splits import has_manifest, read_manifest
+from segnet.records.statistics import Statistics
 from segnet.records.verify import explain_damage, verify_split
 
 convert = importlib.import_module("tools.convert_to_tfrecord")
@@ -55,21 +55,23 @@ def change(folder, **entries) -> None:
 def test_statistics_by_hand():
     # Image 1 (2x3): labels 0 0 1 / 1 1 255. Image 2 (1x2): labels 0 0.
     statistics = Statistics(3)
-    for label in ([[0, 0, 1], [1, 1, 255]], [[0, 0]]):
+    for label, digest in (([[0, 0, 1], [1, 1, 255]], "b"), ([[0, 0]], "a")):
         label = np.array(label)
         counts = np.bincount(label.ravel(), minlength=256)
-        statistics.add(counts, *label.shape)
+        statistics.add(counts, *label.shape, digest)
     assert statistics.fields() == {
         "pixel_counts": (4, 3, 0),
         "ignored_pixels": 1,
         "present_images": (2, 1, 0),
         "present_pixels": (7, 5, 0),
         "sizes": ((1, 2, 1), (2, 3, 1)),
+        "image_digests": ("b", "a"),
     }
 
 
 def test_good_split_is_read_and_verified(folder):
     manifest = read_manifest(folder, "train")
+    assert len(set(manifest.image_digests)) == 5
     assert [shard.records for shard in manifest.shards] == [2, 3]
     assert manifest.sizes == ((24, 40, 5),)
     expected = np.zeros(256, int)

@@ -7,6 +7,7 @@ import picture_files as files
 import pytest
 from PIL import Image
 
+from segnet.annotations import reading
 from segnet.errors import DataError
 from segnet.images import image_files
 
@@ -40,14 +41,14 @@ def test_label_is_the_blue_channel(write, mode, name):
         "L": LABEL,
     }[mode]
     path = write(files.saved(array, name[2:].upper()), name)
-    loaded = image_files.load_annotation(path)
+    loaded = reading.load_annotation(path).label
     assert loaded.dtype == np.uint8
     np.testing.assert_array_equal(loaded, LABEL)
 
 
 def test_grey_with_alpha_is_grey(write):
     path = write(files.saved(LABEL, "PNG", "LA"))
-    np.testing.assert_array_equal(image_files.load_annotation(path), LABEL)
+    np.testing.assert_array_equal(reading.load_annotation(path).label, LABEL)
 
 
 def test_index_mode_reads_palette_and_grey(write):
@@ -57,18 +58,18 @@ def test_index_mode_reads_palette_and_grey(write):
     image.save(buffer, "PNG", bits=2)
     path = write(buffer.getvalue())
     np.testing.assert_array_equal(
-        image_files.load_annotation(path, "index"), LABEL
+        reading.load_annotation(path, "index").label, LABEL
     )
     with pytest.raises(DataError, match="--annotation_mode=index"):
-        image_files.load_annotation(path)
+        reading.load_annotation(path)
     grey = write(files.saved(LABEL, "PNG"), "b.png")
     np.testing.assert_array_equal(
-        image_files.load_annotation(grey, "index"), LABEL
+        reading.load_annotation(grey, "index").label, LABEL
     )
     with pytest.raises(DataError, match="--annotation_mode=blue"):
-        image_files.load_annotation(write(files.blue_png(LABEL)), "index")
+        reading.load_annotation(write(files.blue_png(LABEL)), "index")
     with pytest.raises(ValueError, match="'red'"):
-        image_files.load_annotation(path, "red")
+        reading.load_annotation(path, "red")
 
 
 @pytest.mark.parametrize(
@@ -85,7 +86,7 @@ def test_index_mode_reads_palette_and_grey(write):
 )
 def test_annotation_whose_values_are_not_sure_is_refused(write, data, message):
     with pytest.raises(DataError, match=message):
-        image_files.load_annotation(write(data))
+        reading.load_annotation(write(data))
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (24, 40), (33, 7)])

@@ -1,0 +1,1 @@
+"""Annotation files to class ids: modes, label maps, what is no label."""

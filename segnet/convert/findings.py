@@ -1,0 +1,98 @@
+"""What is odd about pairs that are valid, summed up over a split.
+
+No TensorFlow here: worker processes import this module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from segnet.annotations.label_map import Colour
+
+__all__ = ["DARK", "DARK_16_BIT", "ROTATED", "BlueColours", "Findings"]
+
+DARK = "dark"
+DARK_16_BIT = "dark 16 bit"
+ROTATED = "rotated"
+# Of each kind, the warning's name and what is said after file and count.
+_KINDS = {
+    DARK: (
+        "dark_images",
+        "nearly black; check the pictures, and whether the folders are right",
+    ),
+    DARK_16_BIT: (
+        "dark_images",
+        "nearly black: 16-bit files of which the high byte is kept, but no "
+        "value is above 4095 (12 bits); multiply the values by 16",
+    ),
+    ROTATED: (
+        "exif_rotation",
+        "turned by EXIF data, unlike the annotation of the same size; check "
+        "that it was drawn on the turned picture, else turn it as well or "
+        "remove the EXIF orientation",
+    ),
+}
+
+
+class Findings:
+    """Counts of what is odd, with the first file of each kind."""
+
+    def __init__(self) -> None:
+        """Starts with nothing."""
+        self._found: dict[str, tuple[int, str]] = {}
+
+    def add(self, kind: str, file: str, count: int = 1) -> None:
+        """Counts files of a kind of `_KINDS`; the first one is remembered."""
+        before, first = self._found.get(kind, (0, file))
+        self._found[kind] = before + count, first
+
+    def merge(self, other: Findings) -> None:
+        """Adds those of later files."""
+        for kind, (count, file) in other._found.items():
+            self.add(kind, file, count)
+
+    def warnings(self, total: int) -> Iterator[tuple[str, str]]:
+        """Name and message of the warning for each kind.
+
+        Args:
+          total: Images of the split.
+        """
+        for kind, (count, file) in self._found.items():
+            name, text = _KINDS[kind]
+            many = f"and {count - 1} more of {total} images are"
+            yield name, f"{file}: {many if count > 1 else 'is'} {text}"
+
+
+class BlueColours:
+    """The colours of blue values over a split, in which they have to agree.
+
+    Attributes:
+      clash: What is wrong if they do not, else empty.
+    """
+
+    def __init__(self) -> None:
+        """Starts with no file."""
+        self.clash = ""
+        self._known: dict[int, tuple[Colour, str]] = {}
+
+    def add(self, colours: Mapping[int, Colour], file: str) -> None:
+        """Adds those of a file, as `reading.Annotation` has them."""
+        for blue, colour in colours.items():
+            self._add(blue, colour, file)
+
+    def merge(self, other: BlueColours) -> None:
+        """Adds those of later files."""
+        self.clash = self.clash or other.clash
+        for blue, (colour, file) in other._known.items():
+            self._add(blue, colour, file)
+
+    def _add(self, blue: int, colour: Colour, file: str) -> None:
+        first, first_file = self._known.setdefault(blue, (colour, file))
+        if first != colour and not self.clash:
+            self.clash = (
+                f"{file}: has the colour {colour} (red, green, blue) and "
+                f"{first_file} the colour {first}, which share the blue value "
+                f"{blue}, so that --annotation_mode=blue would take them for "
+                "one class; if each class has a colour, give "
+                "--annotation_mode=color and --label_map=FILE"
+            )

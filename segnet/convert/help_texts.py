@@ -1,0 +1,58 @@
+"""The texts of the converter's `--help`."""
+
+from __future__ import annotations
+
+from segnet.annotations.presets import PRESETS
+from segnet.constants import MAX_CLASSES, WARNINGS
+
+__all__ = ["HELP", "USAGE"]
+
+USAGE = """\
+Packs a folder of images and a folder of annotations into TFRecord shards.
+
+python tools/convert_to_tfrecord.py --images_dir=DIR --annotations_dir=DIR \\
+  --output_dir=DIR --split=train --num_classes=11 [flags]
+
+Exit status: 0 done; 1 bad data or nothing could be written; 2 bad flags."""
+
+HELP = {
+    "images_dir": "folder of images: .jpg .jpeg .png .bmp",
+    "annotations_dir": "folder of annotations, .png or .bmp, each with the "
+    "stem and size of its image",
+    "output_dir": "folder for the shards and the manifest",
+    "split": "name of the split, such as train or val; or two names, "
+    "train,val, of which the second gets a part, see --val_fraction",
+    "val_fraction": "with two splits: the part that the second one gets, such "
+    "as 0.2; which files these are depends on their names and --split_seed "
+    "alone, so files that are added later move no other",
+    "group_by": "with two splits: files belong together if this regular "
+    "expression finds the same in their stems, such as '^(.*)_' for the "
+    "pictures of one film",
+    "split_seed": "with two splits: another number gives another division",
+    "list_file": "take only the files that a text file names, one a line, as "
+    "Pascal VOC's lists do",
+    "num_classes": f"labels are 0 to N-1 (2 to {MAX_CLASSES}); may be left out "
+    "with --label_map",
+    "class_names": "names of the classes: a,b,c or a file with one per line "
+    "(default: those of --label_map, else class_0,class_1,...)",
+    "void_labels": "labels to write as 255, which training and scores "
+    "ignore: 11 or 11,255; they may be below --num_classes",
+    "annotation_mode": "where the label is: blue channel, palette index (8-bit "
+    "grey files are read in both modes), or colour, which --label_map lists",
+    "label_map": "what values or colours are which class: a text file with a "
+    "line 'name: values or #colours' for each class (or CVAT's labelmap.txt, "
+    f"CamVid's label_colors.txt), or one of {', '.join(PRESETS)}; binary is "
+    "for masks of 0 and 255",
+    "num_shards": "number of files (default: 8, more for over 800 MB), never "
+    "more than there are images",
+    "num_workers": "processes (default: all cores); any number gives the "
+    "same bytes",
+    "resize": "HxW: bring images (bilinear, antialiased) and labels "
+    "(nearest) to this size",
+    "skip_invalid": "leave bad pairs out and list them in the manifest",
+    "overwrite": "replace the split if it is there",
+    "silence": "warnings not to show: all, or names with commas between them: "
+    f"{', '.join(WARNINGS)}",
+    "verify_only": "write nothing: check the input folders completely, and, "
+    "if --output_dir has the split, all its records; either may be left out",
+}

@@ -1,0 +1,186 @@
+"""Whether a split makes sense: by itself, and beside the others of its folder.
+
+What cannot be right is an error; what most likely is a mistake is a warning.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+from segnet.errors import DataError
+from segnet.records import splits
+from segnet.records.manifest import Manifest
+
+__all__ = [
+    "SplitFacts",
+    "check_class_names",
+    "check_labelled",
+    "other_splits",
+    "warnings_between",
+    "warnings_within",
+]
+
+_EXAMPLES = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class SplitFacts:
+    """What is looked at of a split.
+
+    Attributes:
+      split: Its name.
+      class_names: One for each class.
+      pixel_counts: Pixels of each class.
+      image_digests: As in `Manifest`.
+    """
+
+    split: str
+    class_names: tuple[str, ...]
+    pixel_counts: tuple[int, ...]
+    image_digests: tuple[str, ...]
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> SplitFacts:
+        """Those of a split that is there."""
+        fields = (field.name for field in dataclasses.fields(cls))
+        return cls(*(getattr(manifest, name) for name in fields))
+
+    def present(self) -> set[str]:
+        """Names of the classes that have pixels."""
+        both = zip(self.class_names, self.pixel_counts, strict=True)
+        return {name for name, count in both if count}
+
+
+def other_splits(
+    output_dir: str | os.PathLike[str], replaced: Collection[str]
+) -> list[SplitFacts]:
+    """The splits in a folder that are not about to be replaced."""
+    found = []
+    for split in splits.list_splits(output_dir):
+        if split in replaced:
+            continue
+        try:
+            found.append(SplitFacts.of(splits.read_manifest(output_dir, split)))
+        except DataError:
+            continue  # incomplete or no manifest: its own reader tells
+    return found
+
+
+def check_class_names(
+    class_names: Sequence[str],
+    others: Sequence[SplitFacts],
+    output_dir: str | os.PathLike[str],
+) -> None:
+    """Checks that all splits of a folder have the same classes.
+
+    Raises:
+      DataError: They differ in number, names or order.
+    """
+    for other in others:
+        if other.class_names == tuple(class_names):
+            continue
+        path = splits.manifest_path(output_dir, other.split)
+        raise DataError(
+            f"{path}: split {other.split} has the classes "
+            f"{_listed(other.class_names, 12)}, not "
+            f"{_listed(class_names, 12)} in this order; convert both with the "
+            "same --num_classes, --class_names and --label_map, into another "
+            f"--output_dir, or after removing {path}"
+        )
+
+
+def check_labelled(facts: SplitFacts) -> None:
+    """Checks that a split can be trained or scored on.
+
+    Raises:
+      DataError: It has no pixel with a class.
+    """
+    if not facts.present():
+        raise DataError(
+            f"split {facts.split}: all pixels of its "
+            f"{len(facts.image_digests)} images are void (255), so there is "
+            "nothing to learn; check --void_labels, --label_map and the "
+            "annotations; nothing was written"
+        )
+
+
+def warnings_within(
+    facts: SplitFacts, others: Sequence[SplitFacts], voided: Collection[str]
+) -> Iterator[tuple[str, str]]:
+    """Name and message of what is odd about one split.
+
+    Args:
+      facts: Of the split.
+      others: Of those beside it. Classes that these have are told of by
+        `warnings_between`.
+      voided: Names of classes that are known to have no pixels.
+    """
+    present = facts.present()
+    if len(present) == 1:
+        yield (
+            "one_class",
+            f"split {facts.split}: all labelled pixels are of the class "
+            f"{_listed(present)}, so there is nothing to tell apart; check "
+            "annotations and --annotation_mode",
+        )
+        return
+    elsewhere = {name for other in others for name in other.present()}
+    known = present | elsewhere | set(voided)
+    missing = [name for name in facts.class_names if name not in known]
+    if not missing:
+        return
+    count = len(facts.class_names)
+    if 2 * len(present | elsewhere) <= count:
+        hint = f"only {len(present)} of {count} have; is --num_classes right?"
+    else:
+        hint = "check --num_classes and the annotations"
+    yield (
+        "unused_classes",
+        f"split {facts.split}: the class{'es' * (len(missing) > 1)} "
+        f"{_listed(missing)} ha{'ve' if len(missing) > 1 else 's'} no pixel; "
+        f"{hint}",
+    )
+
+
+def warnings_between(
+    facts: SplitFacts, other: SplitFacts, files: Mapping[str, str]
+) -> Iterator[tuple[str, str]]:
+    """Name and message of what is odd about two splits.
+
+    Args:
+      facts: Of a split.
+      other: Of another one.
+      files: An image of the first for each digest.
+    """
+    for here, there in ((facts, other), (other, facts)):
+        missing = there.present()
+        only = [x for x in here.class_names if x in here.present() - missing]
+        if only:
+            yield (
+                "split_classes",
+                f"split {there.split}: has no pixel of {_listed(only)}, which "
+                f"split {here.split} has; divide the images so that both have "
+                "all classes",
+            )
+    # A split such as trainval or train_small is meant to share them.
+    if facts.split in other.split or other.split in facts.split:
+        return
+    shared = set(facts.image_digests) & set(other.image_digests)
+    if shared:
+        first = next(x for x in facts.image_digests if x in shared)
+        count = sum(x in shared for x in facts.image_digests)
+        more = f" and {count - 1} more of split {facts.split}" * (count > 1)
+        yield (
+            "shared_images",
+            f"{files[first]}{more}: the same picture is in split "
+            f"{other.split}, so scores say less about new pictures; divide "
+            "the images so that none is in both",
+        )
+
+
+def _listed(names: Collection[str], most: int = _EXAMPLES) -> str:
+    shown = list(names)[:most]
+    rest = len(names) - len(shown)
+    return ", ".join(shown) + (f" and {rest} more" if rest else "")

@@ -1,0 +1,211 @@
+"""The steps of a conversion: finding, processing, reporting, judging."""
+
+from __future__ import annotations
+
+import pathlib
+import sys
+from collections.abc import Callable, Collection, Mapping, Sequence
+
+from segnet.convert import (
+    conversion,
+    pairs,
+    plausibility,
+    split_writer,
+    workers,
+)
+from segnet.convert.flags import Settings
+from segnet.convert.pairs import Pair, Problem
+from segnet.errors import DataError
+from segnet.progress import Progress, warn
+
+__all__ = [
+    "check_splits",
+    "find",
+    "merge",
+    "num_shards",
+    "process",
+    "report",
+    "skipped_entry",
+]
+
+
+def num_shards(settings: Settings, chosen: Sequence[Pair]) -> int:
+    """How many shards a split of these pairs gets."""
+    return settings.num_shards or split_writer.default_num_shards(
+        sum(map(_size, chosen)), len(chosen)
+    )
+
+
+def _size(pair: Pair) -> int:
+    """Bytes of an image; one that has vanished is told of when it is read."""
+    try:
+        return pair.image.stat().st_size
+    except OSError:
+        return 0
+
+
+def find(settings: Settings) -> pairs.Folders:
+    """Pairs the files and says what is left aside."""
+    folders = pairs.find_pairs(
+        settings.images_dir, settings.annotations_dir, settings.list_file
+    )
+    for line in folders.left_aside:
+        warn("left_aside", line, settings.silence)
+    for label in _voided(settings)[:1]:
+        print(
+            f"note: void label {label} is below --num_classes="
+            f"{settings.num_classes}, so this class will have no pixels"
+        )
+    return folders
+
+
+def _voided(settings: Settings) -> list[int]:
+    """Classes that `--void_labels` takes all pixels from."""
+    if settings.label_map and settings.annotation_mode != "color":
+        return []  # there they are values of the files
+    return [x for x in settings.void_labels if x < settings.num_classes]
+
+
+def process(
+    settings: Settings,
+    folders: pairs.Folders,
+    chosen: Sequence[Pair],
+    writer: split_writer.SplitWriter | None = None,
+    check: Callable[[], None] = lambda: None,
+) -> list[workers.Part]:
+    """Converts pairs, or checks them if the output can be of no use.
+
+    `check` is called now and then, and may raise.
+    """
+    rules = conversion.Rules(
+        num_classes=settings.num_classes,
+        void_labels=settings.void_labels,
+        annotation_mode=settings.annotation_mode,
+        label_map=settings.label_map,
+        resize=settings.resize,
+        skip_invalid=settings.skip_invalid,
+    )
+    if folders.problems and not settings.skip_invalid:
+        writer = None
+    num_workers = max(1, min(settings.num_workers, len(chosen)))
+    wanted = num_shards(settings, chosen) if writer else settings.num_workers
+    parts = workers.split_parts(
+        chosen, max(1, min(wanted, len(chosen))), num_workers
+    )
+    paths = [
+        writer.part_path(index) if writer else "" for index in range(len(parts))
+    ]
+    with Progress(
+        len(chosen), unit="image", label="convert" if writer else "check"
+    ) as progress:
+
+        def advance(count: int) -> None:
+            progress.advance(count)
+            check()
+
+        return workers.convert_parts(parts, paths, rules, num_workers, advance)
+
+
+def merge(
+    settings: Settings, parts: Mapping[str, Sequence[workers.Part]]
+) -> dict[str, workers.Part]:
+    """All parts of each split as one."""
+    return {
+        name: workers.merge_parts(each, settings.num_classes)
+        for name, each in parts.items()
+    }
+
+
+def report(
+    settings: Settings,
+    folders: pairs.Folders,
+    wholes: Mapping[str, workers.Part],
+) -> None:
+    """Prints every problem; raises unless they are to be skipped."""
+    skip = settings.skip_invalid
+    problems = [*folders.problems]
+    for whole in wholes.values():
+        problems += whole.problems
+    for problem in problems:
+        print(f"{'skipped' if skip else 'error'}: {problem.message}",
+              file=sys.stderr)  # fmt: skip
+    if problems and not skip:
+        raise DataError(
+            f"{len(problems)} error{'s' if len(problems) > 1 else ''} (above), "
+            "nothing was written; correct the files or give --skip_invalid to "
+            "leave them out"
+        )
+    for name, whole in wholes.items():
+        if not whole.statistics.image_digests:
+            raise DataError(
+                f"no good pair in {settings.images_dir} and "
+                f"{settings.annotations_dir}{f' for {name}' * bool(name)}, "
+                "nothing was written"
+            )
+
+
+def check_splits(
+    settings: Settings,
+    divided: Mapping[str, Sequence[Pair]],
+    wholes: Mapping[str, workers.Part],
+    others: Sequence[plausibility.SplitFacts],
+) -> None:
+    """Refuses splits that cannot be right, and warns of what is odd.
+
+    Args:
+      settings: What to do.
+      divided: The pairs of each split.
+      wholes: What became of them.
+      others: The splits that are there already.
+
+    Raises:
+      DataError: Colours clash, or a split has no labelled pixel.
+    """
+    voided = [settings.class_names[label] for label in _voided(settings)]
+    facts = {name: _facts(settings, name, wholes[name]) for name in wholes}
+    compared = list(others)
+    for name, whole in wholes.items():
+        if whole.colours.clash:
+            raise DataError(f"{whole.colours.clash}; nothing was written")
+        plausibility.check_labelled(facts[name])
+    for name, whole in wholes.items():
+        beside = [*others, *(facts[x] for x in facts if x != name)]
+        found = [
+            *whole.findings.warnings(len(facts[name].image_digests)),
+            *plausibility.warnings_within(facts[name], beside, voided),
+        ]
+        files = _files(divided[name], whole)
+        for other in compared:
+            found += plausibility.warnings_between(facts[name], other, files)
+        compared.append(facts[name])
+        for kind, message in found:
+            warn(kind, message, settings.silence)
+
+
+def _facts(
+    settings: Settings, name: str, whole: workers.Part
+) -> plausibility.SplitFacts:
+    return plausibility.SplitFacts(
+        name,
+        settings.class_names,
+        tuple(whole.statistics.pixel_counts),
+        tuple(whole.statistics.image_digests),
+    )
+
+
+def _files(chosen: Collection[Pair], whole: workers.Part) -> dict[str, str]:
+    """An image file for each digest."""
+    bad = {problem.file for problem in whole.problems}
+    good = [
+        str(pair.image)
+        for pair in chosen
+        if bad.isdisjoint((str(pair.image), str(pair.annotation)))
+    ]
+    return dict(zip(whole.statistics.image_digests, good, strict=True))
+
+
+def skipped_entry(problem: Problem) -> dict[str, str]:
+    """For the manifest: FOLDER/NAME, wherever the folders lie."""
+    name = "/".join(pathlib.Path(problem.file).parts[-2:])
+    reason = problem.message.removeprefix(f"{problem.file}: ")
+    return {"file": name, "reason": reason}
