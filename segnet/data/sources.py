@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from segnet.errors import DataError
+from segnet.records.framing import check_lengths
 from segnet.records.manifest import Manifest
 from segnet.records.reading import (
     decode_record,
@@ -48,10 +49,14 @@ class RecordSource:
             `records.reading.decode_record`.
 
         Raises:
-          DataError: If the split has changed since its manifest was read or,
-            when `cache` is set, a record is damaged.
+          DataError: If the split has changed since its manifest was read, a
+            record is not as long as that says or, when `cache` is set, one is
+            damaged.
         """
         self._watch = Watch(manifest, data_dir)
+        paths = manifest.paths(data_dir)
+        for path, shard in zip(paths, manifest.shards, strict=True):
+            check_lengths(path, shard)
         self.manifest = manifest
         self.data_dir = data_dir
         self._smallest = smallest
@@ -63,7 +68,7 @@ class RecordSource:
             offsets += shard.offsets
         # On the host, where tf.data reads them, whatever computes.
         with tf.device("/device:CPU:0"):
-            self._paths = tf.constant(manifest.paths(data_dir))
+            self._paths = tf.constant(paths)
             self._shard_of = tf.constant(shard_of, tf.int32)
             self._offsets = tf.constant(offsets, tf.int64)
         # Read from the files until all of it is in memory.

@@ -17,6 +17,7 @@ from segnet.constants import IGNORE_LABEL
 from segnet.errors import DataError
 from segnet.files import file_sha256, reason
 from segnet.records import encoding
+from segnet.records.framing import check_lengths
 from segnet.records.manifest import Manifest
 from segnet.records.reading import (
     decode_record,
@@ -51,6 +52,8 @@ def verify_split(data_dir: str | os.PathLike[str], split: str) -> Manifest:
     """
     manifest = read_manifest(data_dir, split)
     paths = manifest.paths(data_dir)
+    for shard, path in zip(manifest.shards, paths, strict=True):
+        check_lengths(path, shard)
     statistics = _read_all(manifest, paths)
     for shard, path in zip(manifest.shards, paths, strict=True):
         if file_sha256(path) != shard.sha256:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import struct
+
 import conftest
 import numpy as np
 import picture_files as files
@@ -12,7 +15,9 @@ from segnet.config import Config
 from segnet.config.schedule import create_schedule
 from segnet.data import datasets, sources
 from segnet.errors import ConfigError, DataError
+from segnet.records import encoding
 from segnet.records.splits import read_manifest
+from segnet.records.verify import verify_split
 
 
 def _source(data_dir, split="train", cache=False):
@@ -205,3 +210,22 @@ def test_splits_with_other_classes_are_refused(data_dir):
     manifest = read_manifest(str(data_dir), "val")
     with pytest.raises(DataError, match="same --num_classes"):
         sources.check_classes(manifest, ("a", "b", "c"), str(data_dir))
+
+
+def test_a_record_that_claims_more_than_there_is(data_dir, tmp_path):
+    """TensorFlow would take its length for true, and crash."""
+    folder = tmp_path / "records"
+    shutil.copytree(data_dir, folder)
+    manifest = read_manifest(str(folder), "train")
+    shard = manifest.shards[-1]
+    length = struct.pack("<Q", 1 << 60)
+    head = length + encoding._checksum(length)
+    with open(folder / shard.file, "r+b") as file:
+        file.seek(shard.offsets[-1])
+        file.write(head)
+    for use in (
+        lambda: sources.RecordSource(manifest, str(folder), cache=False),
+        lambda: verify_split(str(folder), "train"),
+    ):
+        with pytest.raises(DataError, match="record .* at byte .* is damaged"):
+            use()
