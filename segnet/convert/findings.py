@@ -22,8 +22,8 @@ _KINDS = {
     ),
     DARK_16_BIT: (
         "dark_images",
-        "nearly black: 16-bit files of which the high byte is kept, but no "
-        "value is above 4095 (12 bits); multiply the values by 16",
+        "nearly black: of 16 bits the high byte is kept, and these values are "
+        "low, as where 12-bit values were saved; multiply them by 16",
     ),
     ROTATED: (
         "exif_rotation",

@@ -6,6 +6,7 @@ import os
 import pathlib
 from collections.abc import Callable, Collection, Iterator, Sequence
 
+from segnet.convert.names import find_affixes
 from segnet.errors import DataError
 from segnet.images.decoding import decode_pixels, open_image
 from segnet.images.image_files import IMAGE_SUFFIXES
@@ -35,11 +36,16 @@ def check_folders(
         same = os.path.samefile(images_dir, annotations_dir)
     except OSError:
         return  # listing them tells what is wrong
-    if same:
-        raise DataError(
-            f"{images_dir}: is both --images_dir and --annotations_dir; put "
-            "images and annotations into two folders, a pair with equal stems"
-        )
+    if not same:
+        return
+    stems = [os.path.splitext(name)[0] for name in os.listdir(images_dir)]
+    affixes = find_affixes(stems, stems)
+    seen = f" (there is {affixes})" if affixes else ""
+    raise DataError(
+        f"{images_dir}: is both --images_dir and --annotations_dir; put "
+        f"images and annotations{seen} into two folders, a pair with equal "
+        "stems"
+    )
 
 
 def check_not_swapped(
@@ -131,11 +137,11 @@ def _subfolders(
         for name in inside
     }
     if count := sum(pairs.values()):
-        names = sorted(name for name in pairs if pairs[name])
+        those = sorted(name for name in pairs if pairs[name])
         yield (
-            f"{images_dir}: left aside {_list(names, 'folder')} with {count} "
-            f"pairs inside, for folders inside {images_dir} and "
-            f"{annotations_dir} are not searched; move the files up, or "
+            f"{images_dir}: left aside {_list(those, 'folder')} with {count} "
+            f"pair{'s' * (count > 1)} inside, for folders inside {images_dir} "
+            f"and {annotations_dir} are not searched; move the files up, or "
             "convert each folder as a split"
         )
         return
@@ -144,7 +150,8 @@ def _subfolders(
             count = sum(len(_pictures(folder / name)) for name in names)
             yield (
                 f"{folder}: left aside {_list(names, 'folder')} with {count} "
-                "pictures inside; folders inside are not searched"
+                f"picture{'s' * (count != 1)} inside; folders inside are not "
+                "searched"
             )
 
 

@@ -143,9 +143,9 @@ def rename_command(affix: str, suffix: str, at_start: bool) -> str:
     if not re.fullmatch(r"[\w.-]+", affix):
         return ""
     if at_start:
-        return f'for f in ./{affix}*; do mv "$f" "./${{f#./{affix}}}"; done'
+        return f'for f in ./{affix}*; do mv -n "$f" "./${{f#./{affix}}}"; done'
     end = f"{affix}{suffix}"
-    return f'for f in ./*{end}; do mv "$f" "${{f%{end}}}{suffix}"; done'
+    return f'for f in ./*{end}; do mv -n "$f" "${{f%{end}}}{suffix}"; done'
 
 
 def listed_stems(

@@ -163,9 +163,9 @@ def _only(
         problems.append(
             Problem(
                 list_file,
-                f"{list_file}: {len(missing)} of its names, such as "
-                f"{missing[0]}, are not those of files in "
-                f"{listed[0][0].parent}; add the files or remove the names",
+                f"{list_file}: has {len(missing)} without a file in "
+                f"{listed[0][0].parent}, such as {missing[0]}; add the files "
+                "or remove the names",
             )
         )
     chosen = set(stems)
@@ -196,15 +196,14 @@ def _no_pair(
     both: tuple[pathlib.Path, pathlib.Path], images: _Files, annotations: _Files
 ) -> str:
     """Why no image has an annotation, most likely."""
-    affixes = names.find_affixes(images, annotations)
     if not images or not annotations:
         kind, folder = ("annotation", both[1]) if images else ("image", both[0])
         return f"{folder}: has no {kind} of a name that the list has"
-    if affixes:
-        return _affix_line(both, affixes, images, annotations)
     folded = {stem.casefold() for stem in images}
     if not folded.isdisjoint(map(str.casefold, annotations)):
-        why = "they differ in capital letters"
+        why = "they differ in capital letters; rename them"
+    elif affixes := names.find_affixes(images, annotations):
+        return _affix_line(both, affixes, (images, annotations))
     else:
         why = "these names have nothing in common; check the folders"
     return (
@@ -216,28 +215,31 @@ def _no_pair(
 def _affix_line(
     both: tuple[pathlib.Path, pathlib.Path],
     affixes: names.Affixes,
-    images: _Files,
-    annotations: _Files,
+    lonely: tuple[_Files, _Files],
 ) -> str:
-    """What to do about names that differ in a regular way."""
+    """What to do about names that differ in a regular way.
+
+    Args:
+      both: The folders of images and annotations.
+      affixes: How the names differ.
+      lonely: Images and annotations without a partner.
+    """
     line = (
-        f"{both[1]}: annotations are called after their images in {both[0]} "
-        f"with something added, {affixes}, but a pair needs equal stems; "
+        f"{both[1]}: names of images in {both[0]} and of annotations differ "
+        f"in a regular way, {affixes}, but a pair needs equal stems; "
     )
-    if len(affixes.annotations) > 1:
+    if len(affixes.annotations) > 1 or not all(lonely):
         return line + (
-            "put the annotations of one kind into a folder of their own, and "
-            "rename them like the images"
+            "put the files of one kind into a folder of their own, and rename "
+            "annotations like images"
         )
-    folder, affix = both[1], affixes.annotations[0]
-    if not affix:
-        folder, affix = both[0], affixes.image
-    files = annotations if folder == both[1] else images
-    suffix = max(path.suffix for path in files.values())
+    is_image = not affixes.annotations[0]
+    affix = affixes.image if is_image else affixes.annotations[0]
+    suffix = max(x.suffix for x in lonely[not is_image].values())
     command = names.rename_command(affix, suffix, affixes.at_start)
-    if not command or (affixes.image and affixes.annotations[0]):
-        return line + "rename them like the images"
-    return line + f"rename them, in {folder} with: {command}"
+    if not command or (affixes.image and not is_image):
+        return line + "rename annotations like images"
+    return line + f"rename them, in {both[not is_image]} with: {command}"
 
 
 def _unpaired(
@@ -256,9 +258,7 @@ def _unpaired(
         )
     if affixes:
         problems.append(
-            Problem(
-                str(both[1]), _affix_line(both, affixes, images, annotations)
-            )
+            Problem(str(both[1]), _affix_line(both, affixes, lonely))
         )
     for stem in sorted(lonely[0].keys() | lonely[1].keys()):
         is_image = stem in lonely[0]

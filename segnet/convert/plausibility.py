@@ -133,9 +133,12 @@ def warnings_within(
         return
     count = len(facts.class_names)
     if 2 * len(present | elsewhere) <= count:
-        hint = f"only {len(present)} of {count} have; is --num_classes right?"
+        hint = (
+            f"only {len(present)} of {count} have; is the number of classes "
+            "right?"
+        )
     else:
-        hint = "check --num_classes and the annotations"
+        hint = "check the number of classes and the annotations"
     yield (
         "unused_classes",
         f"split {facts.split}: the class{'es' * (len(missing) > 1)} "
