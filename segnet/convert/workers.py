@@ -21,9 +21,11 @@ from segnet import signals
 from segnet.convert import shard_files
 from segnet.convert.conversion import Converted, Rules, convert_pair
 from segnet.convert.findings import BlueColours, Findings
+from segnet.convert.gate import PixelGate
 from segnet.convert.pairs import Pair, Problem
 from segnet.errors import RunError
 from segnet.files import reason
+from segnet.images.decoding import count_pixels
 from segnet.records.statistics import Statistics
 
 __all__ = [
@@ -36,6 +38,7 @@ __all__ = [
 
 # How often progress is reported.
 _REPORT_SECONDS = 0.2
+_NO_GATE = contextlib.nullcontext()
 # The pairs of a part, and the file for their records.
 _Job = tuple[Sequence[Pair], str]
 
@@ -105,6 +108,7 @@ def convert_part(
     path: str,
     rules: Rules,
     advance: Callable[[], None] = lambda: None,
+    gate: PixelGate | None = None,
 ) -> Part:
     """Converts pairs and writes their records to a file.
 
@@ -113,6 +117,7 @@ def convert_part(
       path: Of the file; empty to check the pairs only.
       rules: How.
       advance: Called after each pair.
+      gate: Bounds the pixels in hand where other processes work, too.
 
     Raises:
       RunError: The file cannot be written.
@@ -121,7 +126,8 @@ def convert_part(
     writer = shard_files.ShardWriter(path) if path else None
     with writer or contextlib.nullcontext():
         for pair in pairs:
-            result = convert_pair(pair, rules)
+            with gate.passing(_pixels(pair)) if gate else _NO_GATE:
+                result = convert_pair(pair, rules)
             if isinstance(result, tuple):
                 part.problems.extend(result)
             else:
@@ -131,6 +137,11 @@ def convert_part(
                     writer.write(result.record)
             advance()
     return dataclasses.replace(part, file=writer.file) if writer else part
+
+
+def _pixels(pair: Pair) -> int:
+    """Of the larger file of a pair."""
+    return max(count_pixels(pair.image), count_pixels(pair.annotation))
 
 
 def convert_parts(
@@ -192,7 +203,10 @@ def _convert_in_processes(
             # pipe to them, on which the pool's ending can hang while it is
             # full (Python before 3.11.5).
             pool = concurrent.futures.ProcessPoolExecutor(
-                num_workers, context, _start_worker, (jobs, rules, counts)
+                num_workers,
+                context,
+                _start_worker,
+                (jobs, rules, counts, PixelGate(context)),
             )
             futures = [pool.submit(_do_job, n) for n in range(len(jobs))]
         _follow(futures, counts, advance)
@@ -248,17 +262,21 @@ def _follow(
         reported = count
 
 
-# Of a worker process: jobs, rules, and for each job the pairs that are done.
+# Of a worker process: jobs, rules, for each job the pairs that are done, and
+# the gate.
 # Each job has one writer, so no lock that a killed process could hold.
-_given: tuple[Sequence[_Job], Rules, MutableSequence[int]]
+_given: tuple[Sequence[_Job], Rules, MutableSequence[int], PixelGate]
 
 
 def _start_worker(
-    jobs: Sequence[_Job], rules: Rules, counts: MutableSequence[int]
+    jobs: Sequence[_Job],
+    rules: Rules,
+    counts: MutableSequence[int],
+    gate: PixelGate,
 ) -> None:
     """Takes what all jobs need; the process ends when its parent has ended."""
     global _given
-    _given = (jobs, rules, counts)
+    _given = (jobs, rules, counts, gate)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a fork inherits another
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
@@ -271,10 +289,10 @@ def _end_with_parent() -> None:
 
 
 def _do_job(number: int) -> Part:
-    jobs, rules, counts = _given
+    jobs, rules, counts, gate = _given
     pairs, path = jobs[number]
 
     def advance() -> None:
         counts[number] += 1
 
-    return convert_part(pairs, path, rules, advance)
+    return convert_part(pairs, path, rules, advance, gate)

@@ -23,6 +23,7 @@ from segnet.images import png
 __all__ = [
     "bit_depth_of",
     "check_pixels",
+    "count_pixels",
     "decode_grey",
     "decode_pixels",
     "is_dark",
@@ -35,6 +36,9 @@ warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 _FORMATS = ("JPEG", "PNG", "BMP")
 _EXIF_ORIENTATION = 0x0112
+# A JPEG has at least a bit for each block of 64 values of one of its channels,
+# which has half of the picture's pixels or more: its entry in the DC scan.
+_JPEG_PIXELS_A_BYTE = 1024
 # What git leaves in place of a file that it keeps elsewhere.
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 # Of an image that is nearly black, at most one value in a thousand is higher.
@@ -84,6 +88,8 @@ def open_image(path: str | os.PathLike[str]) -> tuple[Image.Image, bytes]:
             image = Image.open(io.BytesIO(data), formats=_FORMATS)
         if image.width * image.height > (Image.MAX_IMAGE_PIXELS or math.inf):
             raise Image.DecompressionBombError
+        if image.width * image.height > _JPEG_PIXELS_A_BYTE * len(data):
+            _check_size(path, image, data)
         return image, data
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         limit = Image.MAX_IMAGE_PIXELS
@@ -91,6 +97,26 @@ def open_image(path: str | os.PathLike[str]) -> tuple[Image.Image, bytes]:
             f"{path}: has more than {limit:,} pixels; cut it into tiles or "
             "make it smaller"
         ) from None
+
+
+def _check_size(
+    path: str | os.PathLike[str], image: Image.Image, data: bytes
+) -> None:
+    """Refuses a JPEG far too small for its size, before memory is taken."""
+    if image.format in ("JPEG", "MPO"):
+        raise DataError(
+            f"{path}: is damaged or incomplete ({len(data)} bytes for "
+            f"{image.width}x{image.height} pixels); get it again"
+        )
+
+
+def count_pixels(path: str | os.PathLike[str]) -> int:
+    """The pixels that a file says it has; 0 if it is no picture."""
+    try:
+        with Image.open(path, formats=_FORMATS) as image:
+            return image.width * image.height
+    except (*_DAMAGED, Image.DecompressionBombError):
+        return 0
 
 
 @contextlib.contextmanager

@@ -31,6 +31,7 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # Colour types of the format.
 GREY, RGB = 0, 2
 _HEADER_BYTES = 25  # of the chunk IHDR
+_PIECE_BYTES = 1 << 20  # handled at a time, to spare memory
 _UP = 2  # the filter that subtracts the row above
 _FILTERS = 5
 _CHANNELS = {GREY: 1, RGB: 3, 3: 1, 4: 2, 6: 4}
@@ -179,7 +180,10 @@ def _may_be_below(filtered: np.ndarray, limit: int) -> bool:
     none is above the limit, what is left is from -limit to limit; one that is
     above it changes at most its own and three others.
     """
-    large = np.count_nonzero(filtered + np.uint8(limit) > 2 * limit)
+    large = 0
+    for start in range(0, len(filtered), _PIECE_BYTES):
+        piece = filtered[start : start + _PIECE_BYTES]
+        large += np.count_nonzero(piece + np.uint8(limit) > 2 * limit)
     return large * 1000 <= 4 * len(filtered)
 
 
