@@ -8,6 +8,7 @@ import re
 __all__ = [
     "ARCHITECTURES",
     "AUGMENTATIONS",
+    "CLASS_WEIGHTINGS",
     "COMPRESSIONS",
     "IGNORE_LABEL",
     "LOSSES",
@@ -32,6 +33,13 @@ LOSSES = (
     "cross_entropy_dice",
     "focal",
     "lovasz_softmax",
+)
+# Class weights by name; median_frequency also takes a ^POWER.
+CLASS_WEIGHTINGS = (
+    "none",
+    "median_frequency",
+    "sqrt_median_frequency",
+    "log_frequency",
 )
 # How much training images are changed at random.
 AUGMENTATIONS = ("none", "basic", "strong")

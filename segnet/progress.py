@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Container
 from typing import Any, TextIO
 
-__all__ = ["Progress", "say", "warn"]
+__all__ = ["Progress", "command_line", "say", "warn"]
 
 
 def say(message: str, stream: TextIO | None = None) -> None:
@@ -31,6 +32,16 @@ def warn(name: str, message: str, silenced: Container[str]) -> None:
     """
     if name not in silenced:
         say(f"warning: {message} (--silence={name})", sys.stderr)
+
+
+def command_line(program: str, *arguments: str) -> str:
+    """A command for the user to type, quoted so that it can be pasted.
+
+    Args:
+      program: For example `main.py`.
+      arguments: Its flags.
+    """
+    return shlex.join(["python", program, *arguments])
 
 
 class Progress:

@@ -115,9 +115,7 @@ class Killer:
         _call_before(
             metrics, "confusion_matrix", lambda: self._at("evaluation")
         )
-        _call_before(
-            tf.train.CheckpointManager, "save", lambda: self._at("saving")
-        )
+        _call_before(tf.train.Checkpoint, "write", lambda: self._at("saving"))
         _call_before(State, "on_hosts_updated", self._hosts_updated.set)
         reduce_array = distributed.allreduce_array
 

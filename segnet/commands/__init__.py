@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from segnet.config.flags import Command
-from segnet.errors import RunError
+from segnet.config.workdir import lock_path
+from segnet.errors import RunError, UserError
+from segnet.locks import Lock
 from segnet.runtime.device import prepare_environment
+from segnet.runtime.launcher import launched
 
 __all__ = ["run"]
 
@@ -27,19 +30,41 @@ def run(
       UserError: For all that the user can mend.
     """
     prepare_environment(command.config.device)
-    from segnet.commands import evaluate, predict, train
-
     try:
         if command.mode == "train":
-            return train.run(command, after_step)
+            return _train(command, after_step)
+        from segnet.commands import evaluate, predict
+
         if command.mode == "evaluate":
             return evaluate.run(command)
         return predict.run(command)
+    except UserError:
+        raise
     except Exception as error:
         explained = _explain(error)
         if explained is error:
             raise
         raise explained from error
+
+
+def _train(command: Command, after_step: Callable[[int], None]) -> int:
+    """Trains, as the only one in the workdir; returns the exit status."""
+    workdir = command.config.workdir
+    lock = Lock(
+        lock_path(workdir),
+        f"{workdir}: another run is training here",
+        "wait, stop it or use another --workdir",
+    )
+    launch = launched()
+    # In an elastic job nobody knows yet who will be rank 0.
+    if launch.rank == 0 and not launch.elastic:
+        lock.acquire()
+    try:
+        from segnet.commands import train
+
+        return train.run(command, after_step, lock)
+    finally:
+        lock.release()
 
 
 def _explain(error: Exception) -> Exception:

@@ -33,15 +33,22 @@ class Config:
     """All that decides what a run does.
 
     The metadata of a field holds its `help` and the rule for its values:
-    `choices`, `minimum`, `maximum` or `above` (exclusive).
+    `choices`, `minimum`, `maximum` or `above` (exclusive). `path` marks those
+    that name a file or folder, `remembered` those that are read again when a
+    run is resumed, be it from another folder.
     """
 
     data_dir: str = _field(
-        "", "Folder of the shards that tools/convert_to_tfrecord.py wrote."
+        "",
+        "Folder of the shards that tools/convert_to_tfrecord.py wrote.",
+        path=True,
+        remembered=True,
     )
     train_split: str = _field("train", "Split to train on.")
     eval_split: str = _field("val", "Split to evaluate on.")
-    workdir: str = _field("", "Folder for everything that a run writes.")
+    workdir: str = _field(
+        "", "Folder for everything that a run writes.", path=True
+    )
 
     architecture: str = _field(
         "vgg_segnet", "Network.", choices=tuple(ARCHITECTURES)
@@ -94,10 +101,16 @@ class Config:
         False, "Batch norm over the batches of all workers, not each its own."
     )
     encoder_weights: str = _field(
-        "", "Keras VGG16 'notop' .h5 file to start the encoder from."
+        "",
+        "Keras VGG16 'notop' .h5 file to start the encoder from.",
+        path=True,
+        remembered=True,
     )
     init_from: str = _field(
-        "", "Workdir, checkpoint or Keras .h5 file to start all weights from."
+        "",
+        "Workdir, checkpoint or Keras .h5 file to start all weights from.",
+        path=True,
+        remembered=True,
     )
 
     device: str = _field(
@@ -114,7 +127,7 @@ class Config:
 
     epochs: int = _field(125, "Passes over the training split.", minimum=1)
     max_steps: int | None = _field(
-        None, "Stop after this many steps in all.", minimum=1
+        None, "Stop after this many steps in all; 0: no limit.", minimum=0
     )
     batch_size: int = _field(16, "Images a step, per worker.", minimum=1)
     eval_batch_size: int | None = _field(
@@ -187,6 +200,7 @@ class Config:
         "Weights of the classes in the loss: none, median_frequency, "
         "sqrt_median_frequency, median_frequency^POWER or log_frequency (from "
         "the training manifest), or a FILE with one number a class.",
+        remembered=True,
     )
     label_smoothing: float = _field(
         0.0, "Label smoothing of the cross-entropy.", minimum=0.0, maximum=0.9

@@ -6,6 +6,7 @@ import dataclasses
 import json
 from typing import Any
 
+from segnet.config import flag_paths
 from segnet.config import workdir as paths
 from segnet.config.config import Config
 from segnet.config.validate import validate
@@ -19,7 +20,22 @@ from segnet.files import (
     write_text,
 )
 
-__all__ = ["from_json", "has_config", "load_config", "merge", "save_config"]
+__all__ = [
+    "from_json",
+    "has_config",
+    "load_config",
+    "merge",
+    "save_config",
+    "taken_flags",
+]
+
+# What does not decide how a run goes on, and so is not told.
+_NOT_TOLD = frozenset({
+    "class_names", "eval_batch_size", "keep_checkpoints", "log_every_steps",
+    "profile_steps", "run_eagerly", "silence", "workdir",
+})  # fmt: skip
+# Told whatever their values are.
+_ALWAYS_TOLD = frozenset({"data_dir", "epochs"})
 
 
 def save_config(workdir: str, config: Config) -> None:
@@ -102,7 +118,8 @@ def merge(
     wrong = {
         name: value
         for name, value in given.items()
-        if name not in changeable and getattr(saved, name) != value
+        if name not in changeable
+        and not flag_paths.same(name, getattr(saved, name), value)
     }
     if wrong:
         listed = ", ".join(
@@ -116,3 +133,37 @@ def merge(
     merged = dataclasses.replace(saved, **{**given, "workdir": workdir})
     validate(merged)
     return merged
+
+
+def taken_flags(config: Config, given: dict[str, Any]) -> list[str]:
+    """The flags that a resumed run takes from its config.json.
+
+    Args:
+      config: As `merge` gives it.
+      given: Flags that the user gave, by name.
+
+    Returns:
+      As they would be typed: those that decide how the run goes on and are not
+      the defaults.
+    """
+    default = Config(optimizer=config.optimizer)
+    usual = dataclasses.replace(  # As config.json has it.
+        default,
+        batch_norm_in_encoder=default.uses_encoder_batch_norm,
+        weight_decay=default.effective_weight_decay,
+    )
+    told = []
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if field.name in given or field.name in _NOT_TOLD:
+            continue
+        if value != getattr(usual, field.name) or field.name in _ALWAYS_TOLD:
+            told.append(_typed(field.name, value))
+    return told
+
+
+def _typed(name: str, value: Any) -> str:
+    """A flag as it is typed."""
+    if isinstance(value, bool):
+        return f"--{name}" if value else f"--no{name}"
+    return f"--{name}={'' if value is None else value}"

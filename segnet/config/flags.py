@@ -13,10 +13,13 @@ from typing import Any
 
 from absl import flags
 
+from segnet.config import flag_paths, foreign_flags
 from segnet.config.config import Config
 from segnet.config.config_file import has_config
+from segnet.config.help_text import help_text
 from segnet.config.validate import check_values, validate
 from segnet.errors import ConfigError
+from segnet.files import expand_path
 from segnet.flagfiles import expand_flagfiles
 
 __all__ = [
@@ -56,7 +59,13 @@ class Command:
 
 def define_flags(values: flags.FlagValues) -> None:
     """Defines the flags of `main.py` on `values`."""
-    flags.DEFINE_enum("mode", "train", MODES, "What to do.", flag_values=values)
+    flags.DEFINE_enum(
+        "mode",
+        "train",
+        MODES,
+        "train, evaluate or predict.",
+        flag_values=values,
+    )
     flags.DEFINE_string(
         "image_path",
         "",
@@ -128,7 +137,7 @@ def parse_flags(values: flags.FlagValues, argv: Sequence[str]) -> list[str]:
     if len(rest) > 1:
         raise ConfigError(
             f"'{rest[1]}' is not a flag; flags start with --, for example "
-            f"--{rest[1].lstrip('-')}"
+            f"--{rest[1].lstrip('-')}; a value with spaces needs quotes"
         )
     return [name for name in values if values[name].present]
 
@@ -148,10 +157,14 @@ def parse_command(argv: Sequence[str]) -> Command | str:
     values = flags.FlagValues()
     define_flags(values)
     if {"--help", "-help", "-h", "--helpfull"} & set(argv[1:]):
-        return values.get_help()
+        return help_text(values)
+    argv = _with_mode(argv)
+    foreign = foreign_flags.explain(argv[1:], tuple(values))
+    if foreign:
+        raise ConfigError(foreign)
     present = parse_flags(values, argv)
     fields: dict[str, Any] = {
-        field.name: values[field.name].value
+        field.name: flag_paths.resolve(field, values[field.name].value)
         for field in dataclasses.fields(Config)
         if field.metadata.get("flag", True)
     }
@@ -159,11 +172,29 @@ def parse_command(argv: Sequence[str]) -> Command | str:
         mode=values.mode,
         config=Config(**fields),
         given={name: fields[name] for name in present if name in fields},
-        image_path=values.image_path,
-        output_dir=values.output_dir,
-        checkpoint=values.checkpoint,
+        image_path=expand_path(values.image_path),
+        output_dir=expand_path(values.output_dir),
+        checkpoint=expand_path(values.checkpoint),
         tta=values.tta,
     )
+
+
+def _with_mode(argv: Sequence[str]) -> list[str]:
+    """The command line, a mode that stands first made a flag.
+
+    Raises:
+      ConfigError: It is a mode of another program.
+    """
+    program, *arguments = argv
+    if arguments and arguments[0] in MODES:
+        arguments[0] = f"--mode={arguments[0]}"
+    elif arguments and arguments[0] in foreign_flags.MODES_ELSEWHERE:
+        raise ConfigError(
+            f"'{arguments[0]}' is a command of image-segmentation-keras; here "
+            f"it is {foreign_flags.MODES_ELSEWHERE[arguments[0]]} "
+            "(docs/migration.md)"
+        )
+    return [program, *arguments]
 
 
 def check_command(command: Command) -> None:
@@ -181,6 +212,7 @@ def check_command(command: Command) -> None:
         raise ConfigError(
             "--mode=predict needs --image_path: an image file or a folder"
         )
+    flag_paths.check_names({**command.given, "checkpoint": command.checkpoint})
     check_values(command.config)
     # In a workdir that holds a run, flags that are not given are the run's: the
     # rules between flags are checked once those are read, as for a remote one.

@@ -178,7 +178,7 @@ def create_schedule(
                 first_step=stages[-1].end_step if stages else 0,
             )
         )
-    return Schedule(tuple(stages), config.max_steps)
+    return Schedule(tuple(stages), config.max_steps or None)
 
 
 def largest_input(config: Config) -> tuple[int, int]:

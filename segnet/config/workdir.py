@@ -9,6 +9,7 @@ __all__ = [
     "checkpoint_dir",
     "config_path",
     "evaluation_path",
+    "lock_path",
     "metrics_path",
     "predictions_dir",
     "tensorboard_dir",
@@ -18,6 +19,11 @@ __all__ = [
 def config_path(workdir: str) -> str:
     """All flags of the run and the names of its classes."""
     return os.path.join(workdir, "config.json")
+
+
+def lock_path(workdir: str) -> str:
+    """What a training has while it runs, so that there is no second one."""
+    return os.path.join(workdir, "run.lock")
 
 
 def checkpoint_dir(workdir: str) -> str:

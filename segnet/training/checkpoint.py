@@ -1,11 +1,12 @@
-"""Checkpoints: everything that the future of a run depends on, and its config.
+"""Checkpoints: everything that the future of a run depends on.
 
-`WORKDIR/checkpoints/` holds the newest ones (`tf.train.latest_checkpoint`
-finds them), `WORKDIR/checkpoints/best/` the best one.
+`WORKDIR/checkpoints/` holds the newest ones, `WORKDIR/checkpoints/best/` the
+best one.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -17,6 +18,9 @@ from tensorflow.core.protobuf.trackable_object_graph_pb2 import (
 
 from segnet.config.workdir import best_checkpoint_dir, checkpoint_dir
 from segnet.errors import ConfigError, DataError, RunError
+from segnet.files import file_errors, gfile
+from segnet.progress import command_line
+from segnet.training import checkpoint_files
 from segnet.training.weight_averages import WeightAverages
 
 __all__ = [
@@ -37,8 +41,25 @@ _UNREADABLE = (tf.errors.OpError, ValueError, IndexError, AssertionError)
 
 
 def has_checkpoint(workdir: str) -> bool:
-    """Whether a run in this workdir has come to its first checkpoint."""
-    return tf.train.latest_checkpoint(checkpoint_dir(workdir)) is not None
+    """Whether a workdir has a checkpoint to go on from, be it the best one.
+
+    Raises:
+      DataError: The workdir cannot be read.
+    """
+    return bool(_find(workdir))
+
+
+def _find(workdir: str) -> list[str]:
+    """Paths of all checkpoints: the newest ones, newest first, then the best.
+
+    Raises:
+      DataError: The workdir cannot be read.
+    """
+    return [
+        checkpoint_files.path_of(folder, step)
+        for folder in (checkpoint_dir(workdir), best_checkpoint_dir(workdir))
+        for step in checkpoint_files.find_steps(folder)
+    ]
 
 
 class RunState(tf.Module):
@@ -112,13 +133,9 @@ class Checkpoints:
         more = {} if averages is None else {_AVERAGES: averages}
         others = {"optimizer": optimizer, "state": state, **more}
         self._others = tf.train.Checkpoint(**others)
-        everything = tf.train.Checkpoint(model=model, **others)
-        self._newest = tf.train.CheckpointManager(
-            everything, checkpoint_dir(workdir), max_to_keep=keep
-        )
-        self._best = tf.train.CheckpointManager(
-            everything, best_checkpoint_dir(workdir), max_to_keep=1
-        )
+        self._everything = tf.train.Checkpoint(model=model, **others)
+        self._workdir = workdir
+        self._keep = keep
 
     def save(self) -> None:
         """Saves the run unless its newest checkpoint has all of it.
@@ -126,27 +143,43 @@ class Checkpoints:
         Raises:
           RunError: If it cannot be written; older checkpoints stay.
         """
-        self._save(self._newest)
+        folder = checkpoint_dir(self._workdir)
+        step = self._write(folder)
+        # Later ones could not be read, or the run would not be here: they are
+        # replaced when it gets there.
+        found = checkpoint_files.find_steps(folder)
+        before = [other for other in found if other <= step]
+        kept = {*before[: self._keep], *(set(found) - set(before))}
+        self._clean(folder, kept)
 
     def save_best(self) -> None:
         """Saves the run as the best one so far; raises as `save`."""
-        self._save(self._best)
+        folder = best_checkpoint_dir(self._workdir)
+        self._clean(folder, {self._write(folder)})
 
-    def _save(self, manager: tf.train.CheckpointManager) -> None:
+    def _write(self, folder: str) -> int:
+        """Writes a checkpoint unless it is there; returns its step."""
         step = int(self._state.step.numpy())
         evaluated = int(self._state.evaluated_step.numpy())
-        newest = manager.latest_checkpoint or ""
-        same_step = newest.endswith(f"-{step}")
-        if same_step and self._written.get(newest) == evaluated:
-            return
+        path = checkpoint_files.path_of(folder, step)
+        if self._written.get(path) == evaluated:
+            return step
         try:
-            self._written[manager.save(checkpoint_number=step)] = evaluated
-        except (tf.errors.OpError, OSError) as error:
+            gfile(folder).makedirs(folder)
+            self._everything.write(path)
+        except file_errors() as error:
             raise RunError(
-                f"{manager.directory}: the checkpoint of step {step} cannot "
-                f"be written ({_first_line(error)}); earlier checkpoints are "
-                "kept: make room and run the same command again"
+                f"{folder}: the checkpoint of step {step} cannot be written "
+                f"({_first_line(error)}); earlier checkpoints are kept: make "
+                "room and run the same command again"
             ) from error
+        self._written[path] = evaluated
+        return step
+
+    def _clean(self, folder: str, steps: set[int]) -> None:
+        """Leaves the checkpoints of `steps` alone in a folder."""
+        checkpoint_files.remove_others(folder, steps)
+        checkpoint_files.write_state_file(folder)
 
     def restore_newest(self, warn: Callable[[str], None]) -> str | None:
         """Restores the newest checkpoint that can be read.
@@ -160,13 +193,10 @@ class Checkpoints:
         Raises:
           DataError: If there are checkpoints but none can be read.
         """
-        paths = list(reversed(self._newest.checkpoints))
+        paths = _find(self._workdir)
         for path in paths:
             try:
-                _load_by_name(self._model.variables, path, _TRAINED)
-                status = self._others.restore(path)
-                # The network is in the checkpoint too.
-                status.assert_existing_objects_matched().expect_partial()
+                self._restore(path)
             except _UNREADABLE as error:
                 warn(
                     f"checkpoint {path} cannot be read "
@@ -176,10 +206,18 @@ class Checkpoints:
             return path
         if paths:
             raise DataError(
-                f"{self._newest.directory}: none of the {len(paths)} "
+                f"{checkpoint_dir(self._workdir)}: none of the {len(paths)} "
                 "checkpoints can be read; use another --workdir"
             )
         return None
+
+    def _restore(self, path: str) -> None:
+        """Restores all of a checkpoint."""
+        _load_by_name(self._model.variables, path, _TRAINED)
+        with checkpoint_files.readable_path(path) as readable:
+            # The network is in the checkpoint too.
+            status = self._others.read(readable).expect_partial()
+            status.assert_existing_objects_matched()
 
 
 def _first_line(error: Exception) -> str:
@@ -193,8 +231,8 @@ def saved_checkpoint(workdir: str, which: str) -> str:
 
     Args:
       workdir: Of the run.
-      which: `best` (the newest where no evaluation was made), `latest`, or
-        the path of a checkpoint.
+      which: `best` (the newest where no evaluation was made), `latest` (the
+        best where there is no other), or the path of a checkpoint.
 
     Returns:
       Path prefix, as `tf.train.Checkpoint.restore` takes it.
@@ -211,16 +249,18 @@ def saved_checkpoint(workdir: str, which: str) -> str:
             f"--checkpoint={which}: there is no {path}.index; use best, "
             "latest or the path of a checkpoint without .index"
         )
-    found = None
-    if which == "best":
-        found = tf.train.latest_checkpoint(best_checkpoint_dir(workdir))
-    found = found or tf.train.latest_checkpoint(folder)
+    found = _find(workdir)
     if not found:
+        command = command_line(
+            "main.py", f"--workdir={workdir}", "--data_dir=..."
+        )
         raise ConfigError(
             f"--workdir={workdir} has no checkpoint in {folder}; train first: "
-            f"python main.py --workdir={workdir} --data_dir=..."
+            f"{command}"
         )
-    return found
+    best = best_checkpoint_dir(workdir)
+    inside = [path for path in found if os.path.dirname(path) == best]
+    return inside[0] if which == "best" and inside else found[0]
 
 
 def restore_weights(model: tf.keras.Model, path: str) -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import math
 from typing import Any
 
 import tensorflow as tf
 
 from segnet.config.workdir import metrics_path, tensorboard_dir
-from segnet.files import read_text, write_errors, write_text
+from segnet.files import gfile, read_text, write_errors, write_text
 
-__all__ = ["MetricWriter"]
+__all__ = ["MetricWriter", "step_known_saved"]
 
 
 class MetricWriter:
@@ -74,16 +76,53 @@ def _flatten(scalars: dict[str, Any], prefix: str = "") -> list[tuple]:
     return flat
 
 
+def step_known_saved(workdir: str, every_steps: int | None) -> int | None:
+    """Last step in `metrics.jsonl`, if a checkpoint was saved before it.
+
+    Args:
+      workdir: Of a run of which no checkpoint is found.
+      every_steps: Its `--checkpoint_every_steps`; None: once an epoch.
+
+    Returns:
+      The step; None where the run can have ended before its first checkpoint.
+
+    Raises:
+      DataError: The file cannot be read.
+    """
+    path = metrics_path(workdir)
+    lines = [values for values, _ in _read_lines(path)]
+    first = every_steps or min(
+        (line["step"] for line in lines if line.get("epoch")),
+        default=math.inf,
+    )
+    last = max((line["step"] for line in lines), default=0)
+    # The best weights are saved before their score is written.
+    scored = any(line.get("val_mean_iou") is not None for line in lines)
+    return last if scored or last > first else None
+
+
 def _drop_lines_after(path: str, step: int) -> None:
     """Keeps the lines of `metrics.jsonl` up to a step, whole ones only."""
-    if not tf.io.gfile.exists(path):
+    if not gfile(path).exists(path):
         return
-    kept = []
+    kept = [
+        line + "\n"
+        for values, line in _read_lines(path)
+        if values["step"] <= step
+    ]
+    write_text(path, "".join(kept))
+
+
+def _read_lines(path: str) -> list[tuple[dict[str, Any], str]]:
+    """The lines of `metrics.jsonl`, whole ones only: content and text."""
+    if not gfile(path).exists(path):
+        return []
+    lines = []
     # After a crash of the machine there can be bytes that are no text.
     for line in read_text(path, "replace").splitlines():
-        try:
-            if json.loads(line)["step"] <= step:
-                kept.append(line + "\n")
-        except (ValueError, KeyError, TypeError):
-            continue  # A killed run can leave half a line.
-    write_text(path, "".join(kept))
+        # A killed run can leave half a line.
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            values = json.loads(line)
+            int(values["step"])
+            lines.append((values, line))
+    return lines

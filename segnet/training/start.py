@@ -17,6 +17,7 @@ In this order:
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from collections.abc import Callable
 from typing import Any
 
@@ -25,11 +26,14 @@ import tensorflow as tf
 from segnet import models, signals
 from segnet.config import Config, config_file, validate
 from segnet.config.validate import CHANGEABLE_ON_RESUME
+from segnet.config.workdir import checkpoint_dir, config_path
 from segnet.data import sources
-from segnet.errors import ConfigError
+from segnet.errors import ConfigError, RunError
+from segnet.locks import Lock
 from segnet.progress import say
 from segnet.runtime import device, distributed, elastic
 from segnet.training import checkpoint
+from segnet.training.metric_writer import step_known_saved
 from segnet.training.run import Run, create_run
 from segnet.training.trainer import Trainer
 
@@ -41,6 +45,10 @@ __all__ = [
     "set_up",
     "train_and_evaluate",
 ]
+
+
+# How long the new rank 0 of an elastic run waits for the lock.
+_PASS_ON_SECONDS = 60.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,22 +71,36 @@ class TrainResult:
     stopped_early: bool
 
 
-def merge_config(config: Config, given: dict[str, Any]) -> Config:
+def merge_config(
+    config: Config,
+    given: dict[str, Any],
+    tell: Callable[[str], None] = lambda line: None,
+) -> Config:
     """The config to train by: that of the workdir, if it holds a run.
 
     Args:
       config: All flags, defaults filled in.
       given: The flags that the user gave, by name.
+      tell: Called with a line on what a resumed run takes from its workdir.
 
     Raises:
       ConfigError: Flags contradict the workdir or cannot be used.
+      DataError: The workdir cannot be read.
+      RunError: It had checkpoints, which are not there.
     """
     # A run that ended before its first checkpoint left nothing to resume: a
     # whole command starts anew.
     resumes = checkpoint.has_checkpoint(config.workdir)
+    if not resumes:
+        _refuse_lost(config.workdir)
     saved = None
     if resumes or not config.data_dir:
         saved = config_file.load_config(config.workdir)
+    if resumes and saved is None:
+        tell(
+            f"{config.workdir} has checkpoints but no config.json: it is "
+            "resumed with the flags given now"
+        )
     if saved is not None:
         config = config_file.merge(
             saved,
@@ -86,6 +108,9 @@ def merge_config(config: Config, given: dict[str, Any]) -> Config:
             workdir=config.workdir,
             changeable=CHANGEABLE_ON_RESUME,
         )
+        if resumes:
+            taken = config_file.taken_flags(config, given)
+            tell(f"from {config_path(config.workdir)}: {shlex.join(taken)}")
     validate(config)
     if not config.data_dir:
         raise ConfigError(
@@ -93,6 +118,25 @@ def merge_config(config: Config, given: dict[str, Any]) -> Config:
             "tools/convert_to_tfrecord.py wrote"
         )
     return config
+
+
+def _refuse_lost(workdir: str) -> None:
+    """Refuses to begin anew where checkpoints were that are not found.
+
+    Raises:
+      ConfigError: The workdir's config cannot be read.
+      RunError: Its metrics say that it had some.
+    """
+    saved = config_file.load_config(workdir)
+    every = saved.checkpoint_every_steps if saved else None
+    step = step_known_saved(workdir, every)
+    if step:
+        raise RunError(
+            f"{workdir}: a run came to step {step} here (metrics.jsonl), but "
+            f"{checkpoint_dir(workdir)} has no checkpoint of it; put its files "
+            "ckpt-*.index and ckpt-*.data-* back, or use another --workdir to "
+            "begin anew"
+        )
 
 
 def set_up(config: Config) -> device.Runtime:
@@ -168,6 +212,15 @@ def initialise(run: Run, warn: Callable[[str], None]) -> str:
     return "random weights"
 
 
+def _pass_on(lock: Lock) -> None:
+    """Has rank 0, and no other, hold the lock of an elastic run."""
+    if distributed.is_chief():
+        # The one before may still be on its way out.
+        lock.acquire(_PASS_ON_SECONDS)
+    else:
+        lock.release()
+
+
 def _init_from(source: str, model: tf.keras.Model) -> str:
     """Loads all weights from a workdir, a checkpoint or a Keras file."""
     if source.endswith((".h5", ".hdf5")):
@@ -191,6 +244,7 @@ def train_and_evaluate(
     runtime: device.Runtime,
     *,
     after_step: Callable[[int], None] = lambda step: None,
+    lock: Lock | None = None,
 ) -> TrainResult:
     """Trains until the end of the run, from where its workdir stands.
 
@@ -200,6 +254,8 @@ def train_and_evaluate(
       after_step: Called after each step, its log line, evaluation and
         checkpoint included, with the number of steps done; before the last
         evaluation of the run.
+      lock: Of the workdir. In an elastic run the worker that writes is another
+        one when workers are lost; the lock goes with that.
 
     Returns:
       How the run ended.
@@ -227,6 +283,8 @@ def train_and_evaluate(
     with signals.StopVotes() as stop:
 
         def train(commit: Callable[[], None]) -> bool:
+            if lock and config.elastic:
+                _pass_on(lock)
             trainer = Trainer(run, stop, commit=commit, after_step=after_step)
             return trainer.train()
 

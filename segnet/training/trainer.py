@@ -20,7 +20,7 @@ from segnet.config.schedule import (
 from segnet.data import datasets
 from segnet.progress import say
 from segnet.runtime import distributed
-from segnet.training import health, optim, steps
+from segnet.training import ending, health, optim, steps
 from segnet.training.reporting import Reporter
 from segnet.training.run import Run
 
@@ -63,7 +63,8 @@ class Trainer:
           after_step: See `start.train_and_evaluate`.
 
         Raises:
-          ConfigError: A global batch is more than the training split.
+          ConfigError: A global batch is more than the training split, or the
+            run has passed the end that is asked for.
           RunError: The workdir cannot be written.
         """
         self._run = run
@@ -72,17 +73,19 @@ class Trainer:
         self._commit = commit
         self._after_step = after_step
         self._is_chief = distributed.is_chief()
+        self._stopped_early = False
         self._checkpoints = run.open_checkpoints()
         self._schedule = _plan(run, distributed.size())
         self._learning_rate = optim.create_learning_rate(
             run.config, self._schedule, distributed.size()
         )
-        if self._is_chief:
+        ending.check_end(run.config, self._schedule, run.step)
+        self._ended = self._why_ended()
+        if self._is_chief and not self._ended:
             config_file.save_config(run.config.workdir, run.config)
         self._reporter = Reporter(
             run.config, self._schedule, enabled=self._is_chief, step=run.step
         )
-        self._stopped_early = False
 
     def train(self) -> bool:
         """Trains to the end of the run.
@@ -106,14 +109,30 @@ class Trainer:
                 f"{splits.train.num_records} training and "
                 f"{splits.evaluation.num_records} evaluation images",
             )
-            self._train_stages()
+            if self._ended:
+                self._say(f"nothing left to do: {self._ended}")
+            else:
+                self._train_stages()
         return self._stopped_early
+
+    def _why_ended(self) -> str | None:
+        """Why there is nothing to do, and how to go on; None if there is."""
+        run, schedule = self._run, self._schedule
+        if int(run.state.evaluated_step.numpy()) != run.step or not run.step:
+            return None
+        best_epoch = int(run.state.best_epoch.numpy())
+        epoch, _ = schedule.epoch(run.step)
+        self._stopped_early = bool(
+            ending.epochs_without_rise(run.config, epoch, best_epoch)
+        )
+        return ending.why_ended(run.config, schedule, run.step, best_epoch)
 
     def _train_stages(self) -> None:
         """All stages that are not done, then the last evaluation."""
         run, schedule = self._run, self._schedule
-        if int(run.state.evaluated_step.numpy()) == run.step > 0:
-            self._stop_early(schedule.epoch(run.step)[0])  # It had ended so.
+        if run.step:
+            end_flag = ending.end_flag(run.config, schedule)
+            self._say(f"goes on to step {schedule.total_steps}: {end_flag}")
         for stage in schedule.stages:
             end = min(stage.end_step, schedule.num_steps)
             if run.step - schedule.offset < end and not self._stopped_early:
@@ -213,11 +232,12 @@ class Trainer:
         epoch = self._schedule.epoch(run.step)[0]
         score = scores[self._config.best_metric.removeprefix("val_")]
         best = run.state.record(score or 0.0, epoch)
+        # Before the score is told, which says that it is there.
+        if best and self._is_chief:
+            self._checkpoints.save_best()
         self._reporter.report(
             run.step, scores, best=best, seconds=time.perf_counter() - start
         )
-        if best and self._is_chief:
-            self._checkpoints.save_best()
         self._reporter.restart_clock(run.step, traces=False)
 
     def _recalibrate(self) -> None:
@@ -237,9 +257,9 @@ class Trainer:
 
     def _stop_early(self, epoch: int) -> None:
         """Ends the run if the score no longer rises; all workers agree."""
-        patience = self._config.early_stopping_epochs
-        since = epoch - int(self._run.state.best_epoch.numpy())
-        if patience and since >= patience:
+        best_epoch = int(self._run.state.best_epoch.numpy())
+        since = ending.epochs_without_rise(self._config, epoch, best_epoch)
+        if since:
             self._stopped_early = True
             self._say(f"stopped early: no better score for {since} epochs")
 
