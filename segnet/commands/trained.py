@@ -12,7 +12,7 @@ from segnet.config.validate import CHANGEABLE_AFTER_TRAINING
 from segnet.errors import ConfigError
 from segnet.evaluation.inference import Predictor
 from segnet.runtime.device import Runtime
-from segnet.training import checkpoint, start
+from segnet.training import checkpoint, saved_weights, start
 from segnet.training.run import create_network
 
 __all__ = ["TrainedRun", "load_trained"]
@@ -59,7 +59,7 @@ def load_trained(command: Command) -> TrainedRun:
     path = checkpoint.saved_checkpoint(workdir, command.checkpoint)
     with tf.device(runtime.device_name):
         network = create_network(config)
-        checkpoint.restore_weights(network, path)
+        saved_weights.restore_weights(network, path)
     predictor = Predictor(config, runtime, tta=command.tta)
     predictor.load(network)
     return TrainedRun(config, runtime, path, predictor)

@@ -146,19 +146,18 @@ def taken_flags(config: Config, given: dict[str, Any]) -> list[str]:
       As they would be typed: those that decide how the run goes on and are not
       the defaults.
     """
-    default = Config(optimizer=config.optimizer)
-    usual = dataclasses.replace(  # As config.json has it.
-        default,
-        batch_norm_in_encoder=default.uses_encoder_batch_norm,
-        weight_decay=default.effective_weight_decay,
-    )
+    usual = dataclasses.asdict(Config())
+    # As config.json has them.
+    usual["batch_norm_in_encoder"] = Config().uses_encoder_batch_norm
+    usual["weight_decay"] = Config(
+        optimizer=config.optimizer
+    ).effective_weight_decay
     told = []
-    for field in dataclasses.fields(config):
-        value = getattr(config, field.name)
-        if field.name in given or field.name in _NOT_TOLD:
+    for name, value in dataclasses.asdict(config).items():
+        if value is None or name in given or name in _NOT_TOLD:
             continue
-        if value != getattr(usual, field.name) or field.name in _ALWAYS_TOLD:
-            told.append(_typed(field.name, value))
+        if value != usual[name] or name in _ALWAYS_TOLD:
+            told.append(_typed(name, value))
     return told
 
 
@@ -166,4 +165,4 @@ def _typed(name: str, value: Any) -> str:
     """A flag as it is typed."""
     if isinstance(value, bool):
         return f"--{name}" if value else f"--no{name}"
-    return f"--{name}={'' if value is None else value}"
+    return f"--{name}={value}"

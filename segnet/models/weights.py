@@ -90,7 +90,7 @@ def load_keras_weights(model: tf.keras.Model, path: str) -> None:
                 datasets,
                 f"{path} does not fit {model.name}: layer {name}, for "
                 f"{layer.name},",
-                "check --architecture and the number of classes",
+                _remedy(layer, layers),
             )
         values = [
             _read_arrays(path, name, datasets)
@@ -102,6 +102,17 @@ def load_keras_weights(model: tf.keras.Model, path: str) -> None:
         values[0][0] = values[0][0][:, :, ::-1]
     for layer, arrays in zip(layers, values, strict=True):
         layer.set_weights(arrays)
+
+
+def _remedy(
+    layer: tf.keras.layers.Layer, layers: list[tf.keras.layers.Layer]
+) -> str:
+    """What to look at where the shapes of a layer differ."""
+    if layer is layers[0]:
+        return "check --width_multiplier"
+    if layer is layers[-1]:
+        return "the last numbers are those of the classes"
+    return "check --architecture"
 
 
 @contextlib.contextmanager

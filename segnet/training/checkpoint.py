@@ -7,37 +7,24 @@ best one.
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
 
 import tensorflow as tf
-from tensorflow.core.protobuf.trackable_object_graph_pb2 import (
-    TrackableObjectGraph,
-)
 
 from segnet.config.workdir import best_checkpoint_dir, checkpoint_dir
 from segnet.errors import ConfigError, DataError, RunError
-from segnet.files import file_errors, gfile
+from segnet.files import file_errors, gfile, reason
 from segnet.progress import command_line
 from segnet.training import checkpoint_files
+from segnet.training.saved_weights import AVERAGES, UNREADABLE, load_trained
 from segnet.training.weight_averages import WeightAverages
 
 __all__ = [
     "Checkpoints",
     "RunState",
     "has_checkpoint",
-    "restore_weights",
     "saved_checkpoint",
 ]
-
-# Name of the moving averages within a checkpoint.
-_AVERAGES = "averages"
-# Where the weights are in it: as trained, and averaged.
-_TRAINED = ("model",)
-_AVERAGED = (_AVERAGES, "values")
-# What TensorFlow raises for a damaged file or one of other objects.
-_UNREADABLE = (tf.errors.OpError, ValueError, IndexError, AssertionError)
 
 
 def has_checkpoint(workdir: str) -> bool:
@@ -130,7 +117,7 @@ class Checkpoints:
         # What this process has written, and the last evaluation in it; of
         # other files only the name is known.
         self._written: dict[str, int] = {}
-        more = {} if averages is None else {_AVERAGES: averages}
+        more = {} if averages is None else {AVERAGES: averages}
         others = {"optimizer": optimizer, "state": state, **more}
         self._others = tf.train.Checkpoint(**others)
         self._everything = tf.train.Checkpoint(model=model, **others)
@@ -170,7 +157,7 @@ class Checkpoints:
         except file_errors() as error:
             raise RunError(
                 f"{folder}: the checkpoint of step {step} cannot be written "
-                f"({_first_line(error)}); earlier checkpoints are kept: make "
+                f"({reason(error)}); earlier checkpoints are kept: make "
                 "room and run the same command again"
             ) from error
         self._written[path] = evaluated
@@ -197,10 +184,10 @@ class Checkpoints:
         for path in paths:
             try:
                 self._restore(path)
-            except _UNREADABLE as error:
+            except UNREADABLE as error:
                 warn(
                     f"checkpoint {path} cannot be read "
-                    f"({_first_line(error)}); trying the one before"
+                    f"({reason(error)}); trying the one before"
                 )
                 continue
             return path
@@ -213,17 +200,11 @@ class Checkpoints:
 
     def _restore(self, path: str) -> None:
         """Restores all of a checkpoint."""
-        _load_by_name(self._model.variables, path, _TRAINED)
+        load_trained(self._model, path)
         with checkpoint_files.readable_path(path) as readable:
             # The network is in the checkpoint too.
             status = self._others.read(readable).expect_partial()
             status.assert_existing_objects_matched()
-
-
-def _first_line(error: Exception) -> str:
-    """First line of an error's text, shortened."""
-    text = str(getattr(error, "message", error)).strip().splitlines()
-    return re.sub(r"\s+", " ", text[0])[:200] if text else type(error).__name__
 
 
 def saved_checkpoint(workdir: str, which: str) -> str:
@@ -261,101 +242,3 @@ def saved_checkpoint(workdir: str, which: str) -> str:
     best = best_checkpoint_dir(workdir)
     inside = [path for path in found if os.path.dirname(path) == best]
     return inside[0] if which == "best" and inside else found[0]
-
-
-def restore_weights(model: tf.keras.Model, path: str) -> None:
-    """Loads the weights, and nothing else, of a checkpoint into a network.
-
-    Where the run kept moving averages of its weights, these are loaded.
-
-    Args:
-      model: A network of the same architecture.
-      path: As `saved_checkpoint` gives it.
-
-    Raises:
-      DataError: It cannot be read or is of another network; nothing is loaded
-        then.
-    """
-    try:
-        names = [name for name, _ in tf.train.list_variables(path)]
-        averaged = any(name.startswith(f"{_AVERAGES}/") for name in names)
-        _load_by_name(
-            model.variables, path, _AVERAGED if averaged else _TRAINED
-        )
-    except DataError:
-        raise
-    except _UNREADABLE as error:
-        raise DataError(
-            f"checkpoint {path} does not fit this network or is damaged "
-            f"({_first_line(error)}); use another --checkpoint"
-        ) from error
-
-
-def _load_by_name(
-    variables: Sequence[tf.Variable], path: str, part: Sequence[str]
-) -> None:
-    """Loads the weights of a checkpoint by their names, `LAYER/WEIGHT`.
-
-    Args:
-      variables: Weights of a network.
-      path: Of the checkpoint.
-      part: Way from the checkpoint's root to the object that has them.
-
-    Raises:
-      DataError: Names or shapes are not those of the network.
-      tf.errors.OpError: It cannot be read.
-    """
-    reader = tf.train.load_checkpoint(path)
-    keys = _keys_by_name(reader, part)
-    wanted = {variable.name.split(":")[0]: variable for variable in variables}
-    for name in keys.keys() ^ wanted.keys():
-        where = "the network" if name in keys else "the checkpoint"
-        raise DataError(
-            f"checkpoint {path} does not fit this network: {where} has no "
-            f"{name}; check --architecture and --batch_norm_in_encoder"
-        )
-    shapes = reader.get_variable_to_shape_map()
-    for name, variable in wanted.items():
-        shape = shapes[keys[name]]
-        if shape != variable.shape.as_list():
-            flag = "--width_multiplier"
-            if name.startswith("logits/") and shape[:-1] == variable.shape[:-1]:
-                flag = "the number of classes"
-            raise DataError(
-                f"checkpoint {path} does not fit this network: {name} has "
-                f"shape {shape} instead of {variable.shape.as_list()}; check "
-                f"{flag}"
-            )
-    values = {name: reader.get_tensor(keys[name]) for name in wanted}
-    for name, variable in wanted.items():
-        variable.assign(values[name])
-
-
-def _keys_by_name(reader: Any, part: Sequence[str]) -> dict[str, str]:
-    """The weights of an object in a checkpoint: name -> key.
-
-    Counters, which dropout once had, are left out.
-    """
-    graph = TrackableObjectGraph()
-    graph.ParseFromString(reader.get_tensor("_CHECKPOINTABLE_OBJECT_GRAPH"))
-    node = 0
-    for name in part:
-        (node,) = (
-            child.node_id
-            for child in graph.nodes[node].children
-            if child.local_name == name
-        )
-    waiting, seen = [node], {node}
-    keys = {}
-    while waiting:
-        node = waiting.pop()
-        for attribute in graph.nodes[node].attributes:
-            keys[attribute.full_name] = attribute.checkpoint_key
-        children = {child.node_id for child in graph.nodes[node].children}
-        waiting += children - seen
-        seen |= children
-    return {
-        name: key
-        for name, key in keys.items()
-        if "/" in name and not name.endswith("/counter")
-    }

@@ -108,6 +108,9 @@ def _names(folder: str) -> list[str]:
     functions = gfile(folder)
     with read_errors(folder):
         if not functions.isdir(folder):
+            # Not nothing: its disk may not be there.
+            if os.path.lexists(folder):
+                raise NotADirectoryError("no folder, nor a link to one")
             return []
         # Remote ones may end in a slash.
         return [name.rstrip("/") for name in functions.listdir(folder)]

@@ -98,12 +98,16 @@ def step_known_saved(workdir: str, every_steps: int | None) -> int | None:
     last = max((line["step"] for line in lines), default=0)
     # The best weights are saved before their score is written.
     scored = any(line.get("val_mean_iou") is not None for line in lines)
-    return last if scored or last > first else None
+    later = not every_steps and any(line.get("epoch", 0) > 1 for line in lines)
+    return last if scored or later or last > first else None
 
 
 def _drop_lines_after(path: str, step: int) -> None:
     """Keeps the lines of `metrics.jsonl` up to a step, whole ones only."""
     if not gfile(path).exists(path):
+        return
+    if not step and _read_lines(path):
+        _set_aside(path)
         return
     kept = [
         line + "\n"
@@ -111,6 +115,15 @@ def _drop_lines_after(path: str, step: int) -> None:
         if values["step"] <= step
     ]
     write_text(path, "".join(kept))
+
+
+def _set_aside(path: str) -> None:
+    """Leaves the log of a run that began anew to a name of its own."""
+    stem = path.removesuffix(".jsonl")
+    number = 1
+    while gfile(path).exists(aside := f"{stem}-before-{number}.jsonl"):
+        number += 1
+    gfile(path).rename(path, aside, overwrite=False)
 
 
 def _read_lines(path: str) -> list[tuple[dict[str, Any], str]]:

@@ -32,7 +32,7 @@ from segnet.errors import ConfigError, RunError
 from segnet.locks import Lock
 from segnet.progress import say
 from segnet.runtime import device, distributed, elastic
-from segnet.training import checkpoint
+from segnet.training import checkpoint, initial_weights
 from segnet.training.metric_writer import step_known_saved
 from segnet.training.run import Run, create_run
 from segnet.training.trainer import Trainer
@@ -172,11 +172,15 @@ def resolve(config: Config, class_names: tuple[str, ...]) -> Config:
       The config with class names, with the weight decay, and with batch norm
       in the encoder as in the run that `--init_from` names, where nothing else
       is said.
+
+    Raises:
+      ConfigError: That run is of another network.
     """
     batch_norm = config.uses_encoder_batch_norm
-    if config.batch_norm_in_encoder is None and config.init_from:
-        source = config_file.load_config(config.init_from)
+    if config.init_from and not config.class_names:  # It is a new run.
+        source = initial_weights.source_config(config.init_from)
         if source is not None:
+            initial_weights.check_source(config, source, class_names)
             batch_norm = source.uses_encoder_batch_norm
     return dataclasses.replace(
         config,
@@ -205,7 +209,7 @@ def initialise(run: Run, warn: Callable[[str], None]) -> str:
         return f"resumed from {restored}"
     config = run.config
     if config.init_from:
-        return _init_from(config.init_from, run.model)
+        return initial_weights.load_weights(config.init_from, run.model)
     if config.encoder_weights:
         models.load_vgg16_weights(run.model, config.encoder_weights)
         return f"encoder weights from {config.encoder_weights}"
@@ -219,24 +223,6 @@ def _pass_on(lock: Lock) -> None:
         lock.acquire(_PASS_ON_SECONDS)
     else:
         lock.release()
-
-
-def _init_from(source: str, model: tf.keras.Model) -> str:
-    """Loads all weights from a workdir, a checkpoint or a Keras file."""
-    if source.endswith((".h5", ".hdf5")):
-        models.load_keras_weights(model, source)
-        return f"weights from {source}"
-    if tf.io.gfile.isdir(source):
-        path = checkpoint.saved_checkpoint(source, "best")
-    elif tf.io.gfile.exists(source.removesuffix(".index") + ".index"):
-        path = source.removesuffix(".index")
-    else:
-        raise ConfigError(
-            f"--init_from={source} is neither a workdir, nor a checkpoint, "
-            "nor a Keras .h5 file; give the path of one that exists"
-        )
-    checkpoint.restore_weights(model, path)
-    return f"weights from {path}"
 
 
 def train_and_evaluate(

@@ -79,7 +79,6 @@ class Trainer:
         self._learning_rate = optim.create_learning_rate(
             run.config, self._schedule, distributed.size()
         )
-        ending.check_end(run.config, self._schedule, run.step)
         self._ended = self._why_ended()
         if self._is_chief and not self._ended:
             config_file.save_config(run.config.workdir, run.config)
@@ -279,7 +278,11 @@ class Trainer:
 
 
 def _plan(run: Run, num_workers: int) -> Schedule:
-    """The schedule of a run, going on where the one of its workers stood."""
+    """The schedule of a run, going on where the one of its workers stood.
+
+    Raises:
+      ConfigError: The run has passed the end that is asked for.
+    """
     config, state = run.config, run.state
     num_records = run.source.num_records
     schedule = create_schedule(config, num_records, num_workers)
@@ -288,6 +291,7 @@ def _plan(run: Run, num_workers: int) -> Schedule:
         before = create_schedule(
             config, int(state.records.numpy()), num_before
         ).moved(int(state.offset.numpy()))
+        ending.check_end(config, before, run.step)
         schedule = schedule.taken_over(before, run.step)
     state.workers.assign(num_workers)
     state.records.assign(num_records)

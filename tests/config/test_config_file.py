@@ -90,6 +90,43 @@ def test_flags_are_checked_together_with_those_of_the_run(saved, given):
     )
 
 
+def test_paths_are_compared_as_paths(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "old").mkdir()
+    (tmp_path / "link").symlink_to("old")
+    saved = Config(init_from=f"{tmp_path}/old", class_weights="w.txt")
+    for name in ("old", "./old/", "link"):
+        assert _merge(saved, init_from=name).init_from == name
+    assert _merge(saved, class_weights=f"{tmp_path}/w.txt")
+    with pytest.raises(ConfigError, match="--init_from="):
+        _merge(saved, init_from="older")
+    with pytest.raises(ConfigError, match="--init_from="):
+        _merge(saved, init_from="")
+    # Not a path, though it is a string.
+    (tmp_path / "segnet").symlink_to("vgg_segnet")
+    with pytest.raises(ConfigError, match="--architecture=segnet"):
+        _merge(saved, architecture="segnet")
+
+
+def test_what_is_taken_is_told_as_it_is_typed():
+    config = Config(
+        data_dir="/my data", workdir="run", epochs=9, max_steps=4,
+        optimizer="adamw", weight_decay=0.01, batch_norm_in_encoder=True,
+        scale_learning_rate=False, deterministic=True, log_every_steps=3,
+        learning_rate=0.1, class_names=("a",),
+    )  # fmt: skip
+    assert config_file.taken_flags(config, {"learning_rate": 0.1}) == [
+        "--data_dir=/my data", "--epochs=9", "--max_steps=4",
+        "--optimizer=adamw", "--noscale_learning_rate", "--deterministic",
+    ]  # fmt: skip
+    given = {"epochs": 125, "max_steps": 4}
+    config = Config(batch_norm_in_encoder=False, max_steps=4)
+    assert config_file.taken_flags(config, given) == [
+        "--data_dir=",
+        "--nobatch_norm_in_encoder",
+    ]
+
+
 def test_a_result_that_cannot_run_is_refused():
     saved = Config(epochs=20, resolution_schedule="96x128:15")
     with pytest.raises(ConfigError, match=r"leaves no epoch of --epochs=10"):

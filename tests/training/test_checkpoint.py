@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from segnet.errors import ConfigError, DataError, RunError
-from segnet.training import checkpoint
+from segnet.training import checkpoint, checkpoint_files, saved_weights
 from segnet.training.weight_averages import WeightAverages
 
 
@@ -86,7 +86,7 @@ def test_averages_are_restored_and_are_the_weights_to_use(tmp_path):
     for ours, theirs in zip(resumed.values(), run.values(), strict=True):
         np.testing.assert_array_equal(ours, theirs)
     used = _Run(tmp_path / "other").model
-    checkpoint.restore_weights(used, path)
+    saved_weights.restore_weights(used, path)
     for ours, theirs in zip(used.get_weights(), averages, strict=True):
         np.testing.assert_array_equal(ours, theirs)
     assert np.any(averages[0] != run.model.get_weights()[0])
@@ -186,9 +186,9 @@ def test_weights_of_another_network_are_refused(tmp_path):
     run.checkpoints.save()
     path = checkpoint.saved_checkpoint(str(tmp_path), "latest")
     with pytest.raises(DataError, match="does not fit this network"):
-        checkpoint.restore_weights(_Run(tmp_path / "x", units=3).model, path)
+        saved_weights.restore_weights(_Run(tmp_path / "x", units=3).model, path)
     model = _Run(tmp_path / "y").model
-    checkpoint.restore_weights(model, path)
+    saved_weights.restore_weights(model, path)
     np.testing.assert_array_equal(
         model.get_weights()[0], run.model.get_weights()[0]
     )
@@ -239,7 +239,7 @@ def test_a_run_whose_dropout_had_a_counter_is_resumed(tmp_path, ema_decay):
     ):
         np.testing.assert_array_equal(ours, theirs)
     model = _Run(tmp_path / "y").model
-    checkpoint.restore_weights(
+    saved_weights.restore_weights(
         model, checkpoint.saved_checkpoint(str(tmp_path), "latest")
     )
     expected = old.averages.values if ema_decay else old.model.weights[1:]
@@ -258,7 +258,154 @@ def test_nothing_is_loaded_unless_all_fits(tmp_path):
         ]
     )
     before = model.get_weights()
-    with pytest.raises(DataError, match="the checkpoint has no more/"):
-        checkpoint.restore_weights(model, path)
+    with pytest.raises(
+        DataError, match=r"more/bias has shape none instead of \[1\]"
+    ):
+        saved_weights.restore_weights(model, path)
     for ours, theirs in zip(model.get_weights(), before, strict=True):
         np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("name", ["exp[1]", "a?*", "back\\slash", "ä b"])
+def test_a_name_is_no_pattern(tmp_path, name):
+    workdir = tmp_path / name / "run"
+    run = _Run(workdir, keep=1)
+    for _ in range(2):
+        run.step()
+        run.checkpoints.save()
+        run.checkpoints.save_best()
+    assert checkpoint.has_checkpoint(str(workdir))
+    for which, folder in (("latest", "."), ("best", "best")):
+        path = checkpoint.saved_checkpoint(str(workdir), which)
+        expected = workdir / "checkpoints" / folder / "ckpt-2"
+        assert path == str(expected)
+        found = expected.parent.glob("*.index")
+        assert [file.name for file in found] == ["ckpt-2.index"]
+        model = _Run(tmp_path / "other").model
+        saved_weights.restore_weights(model, path)
+        np.testing.assert_array_equal(
+            model.get_weights()[0], run.model.get_weights()[0]
+        )
+    other = _Run(workdir)
+    assert other.restore().endswith("ckpt-2")
+    for ours, theirs in zip(other.values(), run.values(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_of_what_is_left_the_newest_is_restored_and_the_best_last(tmp_path):
+    """Whatever the state file says."""
+    run = _Run(tmp_path, keep=5)
+    for step in range(1, 11):
+        run.step()
+        if step in (2, 9, 10):
+            run.checkpoints.save()
+        if step == 4:
+            run.checkpoints.save_best()
+    folder = tmp_path / "checkpoints"
+    state = folder / "checkpoint"
+    # Numbers count, not the order of letters.
+    state.write_text('model_checkpoint_path: "/elsewhere/ckpt-99"\n')
+    assert _Run(tmp_path).restore().endswith("checkpoints/ckpt-10")
+    state.unlink()
+    for file in folder.glob("ckpt-10.*"):
+        file.unlink()
+    assert _Run(tmp_path).restore().endswith("checkpoints/ckpt-9")
+    for file in folder.glob("ckpt-*"):
+        file.unlink()
+    assert checkpoint.has_checkpoint(str(tmp_path))
+    other = _Run(tmp_path)
+    assert other.restore().endswith("best/ckpt-4")
+    assert int(other.state.step.numpy()) == 4
+    latest = checkpoint.saved_checkpoint(str(tmp_path), "latest")
+    assert latest.endswith("best/ckpt-4")
+
+
+def test_a_folder_may_be_moved_or_copied(tmp_path):
+    run = _Run(tmp_path / "a")
+    run.step()
+    run.checkpoints.save()
+    (tmp_path / "a").rename(tmp_path / "b")
+    other = _Run(tmp_path / "b")
+    assert other.restore() == str(tmp_path / "b" / "checkpoints" / "ckpt-1")
+    latest = tf.train.latest_checkpoint(str(tmp_path / "b" / "checkpoints"))
+    assert latest == str(tmp_path / "b" / "checkpoints" / "ckpt-1")
+
+
+def test_only_own_files_are_removed(tmp_path):
+    """Neither what a state file names nor what has another name."""
+    other = tmp_path / "other"
+    other.mkdir()
+    folder = tmp_path / "run" / "checkpoints"
+    folder.mkdir(parents=True)
+    mine = [
+        other / "ckpt-7.index",
+        other / "ckpt-7.data-00000-of-00001",
+        folder / "notes-1.index",
+        folder / "ckpt-1.index.bak",
+        folder / "ckpt-01.index",
+        folder / "ckpt-x_temp",
+    ]
+    for path in mine:
+        path.write_text("mine")
+    named = "".join(
+        f'all_model_checkpoint_paths: "{path}"\n'
+        for path in (other / "ckpt-7", "../../other/ckpt-7")
+    )
+    (folder / "checkpoint").write_text(
+        f'model_checkpoint_path: "{other}/ckpt-7"\n{named}'
+    )
+    unfinished = folder / "ckpt-3_temp"
+    unfinished.mkdir()
+    (unfinished / "part-0").write_text("of a process that was killed")
+    run = _Run(tmp_path / "run", keep=1)
+    for _ in range(3):
+        run.step()
+        run.checkpoints.save()
+    assert [path.read_text() for path in mine] == ["mine"] * len(mine)
+    assert not unfinished.exists()
+    kept = sorted({*folder.glob("ckpt-[0-9].*")} - {*mine})
+    assert [path.name for path in kept] == [
+        "ckpt-3.data-00000-of-00001",
+        "ckpt-3.index",
+    ]
+    assert (
+        'model_checkpoint_path: "ckpt-3"' in (folder / "checkpoint").read_text()
+    )
+
+
+def test_a_run_that_falls_back_keeps_what_it_writes(tmp_path):
+    """A later checkpoint that is damaged does not count as a newest one."""
+    run = _Run(tmp_path, keep=2)
+    for _ in range(6):
+        run.step()
+        run.checkpoints.save()
+    (file,) = (tmp_path / "checkpoints").glob("ckpt-6.data*")
+    file.write_bytes(b"")
+    for path in (tmp_path / "checkpoints").glob("ckpt-5.*"):
+        path.rename(path.with_name(path.name.replace("5", "1", 1)))
+    other = _Run(tmp_path, keep=1)
+    assert other.restore().endswith("ckpt-1")
+    other.state.step.assign(2)
+    other.checkpoints.save()
+    third = _Run(tmp_path)
+    assert third.restore().endswith("ckpt-2")
+    assert len(third.warnings) == 1
+
+
+def test_a_folder_that_cannot_be_read_is_not_an_empty_one(tmp_path):
+    assert not checkpoint.has_checkpoint(str(tmp_path))
+    (tmp_path / "checkpoints").symlink_to(tmp_path / "not-mounted")
+    with pytest.raises(DataError, match="no folder, nor a link to one"):
+        checkpoint.has_checkpoint(str(tmp_path))
+    (tmp_path / "checkpoints").unlink()
+    run = _Run(tmp_path)
+    run.step()
+    run.checkpoints.save()
+
+    def fail(path):
+        raise PermissionError(13, "Permission denied")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checkpoint_files.gfile(""), "listdir", fail)
+        with pytest.raises(DataError, match="Permission denied"):
+            checkpoint.has_checkpoint(str(tmp_path))

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from segnet.errors import RunError
-from segnet.training.metric_writer import MetricWriter
+from segnet.training.metric_writer import MetricWriter, step_known_saved
 
 
 def _lines(folder):
@@ -45,6 +45,43 @@ def test_resuming_drops_what_is_done_again(tmp_path):
     file.write_text('{"step": 1}\n{"step": 2}\n{"step": 3}\n{"step": 4, "lo')
     MetricWriter(str(tmp_path), enabled=True, step=2).close()
     assert [line["step"] for line in _lines(tmp_path)] == [1, 2]
+
+
+def test_the_log_of_a_run_that_begins_anew_is_set_aside(tmp_path):
+    for first in (7, 8):
+        (tmp_path / "metrics.jsonl").write_text(f'{{"step": {first}}}\n')
+        MetricWriter(str(tmp_path), enabled=True, step=0).close()
+        assert not (tmp_path / "metrics.jsonl").exists()
+    kept = sorted(tmp_path.glob("metrics*"))
+    assert [path.name for path in kept] == [
+        "metrics-before-1.jsonl",
+        "metrics-before-2.jsonl",
+    ]
+    assert kept[1].read_text() == '{"step": 8}\n'
+
+
+@pytest.mark.parametrize(
+    ("lines", "every", "expected"),
+    [
+        # A run that can have ended before its first checkpoint.
+        ("", None, None),
+        ('{"step": 4, "epoch": 0}\n{"step": 5, "epoch": 1}', None, None),
+        ('{"step": 4, "epoch": 0}\n{"step": 5, "epoch": 0}', 5, None),
+        ('[]\n{"step": "x"}\n{"step": 9, "ep', None, None),
+        # One that cannot.
+        ('{"step": 5, "epoch": 1}\n{"step": 6, "epoch": 1}', None, 6),
+        ('{"step": 10, "epoch": 2}', None, 10),
+        ('{"step": 5, "epoch": 0}\n{"step": 6, "epoch": 0}', 5, 6),
+        ('{"step": 2, "epoch": 0, "val_mean_iou": 0.1}', None, 2),
+        ('{"step": 2, "epoch": 0, "val_mean_iou": null}', None, None),
+    ],
+)
+def test_a_log_tells_that_there_was_a_checkpoint(
+    tmp_path, lines, every, expected
+):
+    (tmp_path / "metrics.jsonl").write_text(lines)
+    assert step_known_saved(str(tmp_path), every) == expected
+    assert step_known_saved(str(tmp_path / "none"), every) is None
 
 
 def test_a_full_disk_on_resuming_keeps_all_lines(tmp_path, monkeypatch):

@@ -9,7 +9,7 @@ from conftest import lines, run_flags
 import main
 from segnet.config import config_file
 from segnet.data import datasets
-from segnet.training import checkpoint
+from segnet.training import checkpoint, saved_weights
 from segnet.training.run import create_network
 
 
@@ -65,7 +65,7 @@ def test_a_run_with_dropout_starts_from_one_without(
         (after, tmp_path / "run", "latest"),
     ):
         path = checkpoint.saved_checkpoint(str(workdir), which)
-        checkpoint.restore_weights(network, path)
+        saved_weights.restore_weights(network, path)
     for ours, theirs in zip(
         after.trainable_weights, before.trainable_weights, strict=True
     ):
