@@ -179,6 +179,7 @@ class Checkpoints:
 
         Raises:
           DataError: If there are checkpoints but none can be read.
+          RunError: If the workdir cannot be written.
         """
         paths = _find(self._workdir)
         for path in paths:
@@ -190,6 +191,9 @@ class Checkpoints:
                     f"({reason(error)}); trying the one before"
                 )
                 continue
+            # A process that was killed may have left the file for others as
+            # it was.
+            checkpoint_files.write_state_file(os.path.dirname(path))
             return path
         if paths:
             raise DataError(

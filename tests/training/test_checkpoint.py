@@ -306,6 +306,7 @@ def test_of_what_is_left_the_newest_is_restored_and_the_best_last(tmp_path):
     # Numbers count, not the order of letters.
     state.write_text('model_checkpoint_path: "/elsewhere/ckpt-99"\n')
     assert _Run(tmp_path).restore().endswith("checkpoints/ckpt-10")
+    assert 'model_checkpoint_path: "ckpt-10"' in state.read_text()
     state.unlink()
     for file in folder.glob("ckpt-10.*"):
         file.unlink()
