@@ -20,7 +20,6 @@ __all__ = [
     "path_of",
     "readable_path",
     "remove_others",
-    "step_of",
     "write_state_file",
 ]
 
@@ -35,12 +34,6 @@ _UNFINISHED = re.compile(r"ckpt-[0-9]+_temp", re.ASCII)
 def path_of(folder: str, step: int) -> str:
     """Path of a checkpoint, without the ends of its files' names."""
     return os.path.join(folder, f"ckpt-{step}")
-
-
-def step_of(path: str) -> int | None:
-    """Step of a checkpoint, from its path; None if it has another name."""
-    match = _INDEX.fullmatch(f"{os.path.basename(path)}.index")
-    return int(match[1]) if match else None
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -159,3 +160,22 @@ def test_data_named_by_a_relative_path_is_found_from_elsewhere(
     monkeypatch.chdir(tmp_path)
     assert main.main(["main.py", "--workdir=run", "--max_steps=2"]) == 0
     assert lines(workdir)[-1]["step"] == 2
+
+
+def test_the_lock_of_an_elastic_run_goes_with_rank_0(tmp_path, monkeypatch):
+    """The one before may need a moment to die."""
+    from segnet.training import start
+
+    path = str(tmp_path / "run.lock")
+    before, after = (locks.Lock(path, "RUN: taken", "wait") for _ in "ab")
+    monkeypatch.setattr(start, "_PASS_ON_SECONDS", 30.0)
+    monkeypatch.setattr(start.distributed, "is_chief", lambda: True)
+    start._pass_on(before)
+    timer = threading.Timer(0.3, before.release)
+    timer.start()
+    start._pass_on(after)
+    start._pass_on(after)
+    timer.join()
+    monkeypatch.setattr(start.distributed, "is_chief", lambda: False)
+    start._pass_on(after)
+    assert not (tmp_path / "run.lock").exists()

@@ -53,6 +53,12 @@ def test_pairs_formats_and_names(tmp_path):
     )
 
 
+def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert run(Path("~/drawn"), "--num_train=1", "--num_val=0") == 0
+    assert (tmp_path / "drawn" / "class_names.txt").exists()
+
+
 @pytest.mark.parametrize("size", [(24, 40), (17, 33), (16, 16), (61, 20)])
 def test_sizes_and_blue_channel(tmp_path, size):
     assert run(tmp_path, "--num_train=4", "--num_val=0", size=size) == 0

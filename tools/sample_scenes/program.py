@@ -21,6 +21,7 @@ from absl import flags
 from PIL import Image
 
 from segnet.errors import ConfigError, DataError, UserError
+from segnet.files import expand_path
 from segnet.flagfiles import expand_flagfiles
 from segnet.progress import Progress
 
@@ -189,7 +190,7 @@ def main(argv: Sequence[str]) -> int:
         if values.help:
             print(f"{__doc__}\n{values.get_help()}")
             return 0
-        folder = Path(values.output_dir)
+        folder = Path(expand_path(values.output_dir))
         counts = (values.num_train, values.num_val)
         size = (values.height, values.width)
         write_dataset(folder, counts, size, values.seed, values.overwrite)
