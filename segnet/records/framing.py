@@ -41,7 +41,7 @@ def check_lengths(path: str, shard: Shard) -> None:
             expected = end - offset - _FRAME_BYTES
             if expected < 0 or head != _LENGTH.pack(expected):
                 raise DataError(
-                    f"{path}: record {index} at byte {offset} is damaged: not the "
-                    f"{expected} bytes that the manifest says; convert the "
-                    "split again with --overwrite"
+                    f"{path}: record {index} at byte {offset} is damaged: not "
+                    f"the {expected} bytes that the manifest says; convert "
+                    "the split again with --overwrite"
                 )
