@@ -130,7 +130,9 @@ def merge(
             f"--workdir={workdir} holds a run of another configuration: "
             f"{listed}; leave these flags out or use another --workdir"
         )
-    merged = dataclasses.replace(saved, **{**given, "workdir": workdir})
+    merged = dataclasses.replace(
+        flag_paths.found(saved), **{**given, "workdir": workdir}
+    )
     validate(merged)
     return merged
 

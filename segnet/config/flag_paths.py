@@ -11,7 +11,7 @@ from segnet.constants import CLASS_WEIGHTINGS
 from segnet.errors import ConfigError
 from segnet.files import expand_path
 
-__all__ = ["check_names", "resolve", "same"]
+__all__ = ["check_names", "found", "resolve", "same"]
 
 
 def resolve(field: dataclasses.Field, value: Any) -> Any:
@@ -37,6 +37,20 @@ def _is_path(field: dataclasses.Field, value: str) -> bool:
     if field.name == "class_weights":
         return value.partition("^")[0] not in CLASS_WEIGHTINGS
     return bool(field.metadata.get("path"))
+
+
+def found(config: Config) -> Config:
+    """A config whose relative paths, where they lead somewhere, are whole.
+
+    Runs of former versions have such; from here they are found.
+    """
+    paths = {
+        field.name: resolve(field, getattr(config, field.name))
+        for field in dataclasses.fields(config)
+        if field.metadata.get("remembered")
+    }
+    there = {name: path for name, path in paths.items() if os.path.exists(path)}
+    return dataclasses.replace(config, **there)
 
 
 def same(name: str, value: Any, other: Any) -> bool:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 
+from segnet.progress import command_line
 from segnet.records import splits
 from segnet.records.manifest import Manifest
 
@@ -56,11 +56,10 @@ def next_step(output_dir: str) -> str:
     for split in ("train", "val"):
         if not splits.has_manifest(output_dir, split):
             return f"next: convert the other split with --split={split}"
-    command = [
-        "python",
+    command = command_line(
         "main.py",
         "--flagfile=configs/own.flags",
         f"--data_dir={output_dir}",
         "--workdir=runs/first",
-    ]
-    return f"next: {shlex.join(command)}"
+    )
+    return f"next: {command}"

@@ -9,11 +9,10 @@ import os
 
 from segnet.errors import DataError
 from segnet.files import gfile, read_errors, read_text, size
+from segnet.progress import command_line
 from segnet.records.manifest import Manifest, Shard
 
 __all__ = ["has_manifest", "list_splits", "manifest_path", "read_manifest"]
-
-_CONVERT = "python tools/convert_to_tfrecord.py"
 
 
 def manifest_path(data_dir: str | os.PathLike[str], split: str) -> str:
@@ -53,11 +52,17 @@ def read_manifest(data_dir: str | os.PathLike[str], split: str) -> Manifest:
     path = manifest_path(data_dir, split)
     if not has_manifest(data_dir, split):
         found = list_splits(data_dir)
+        command = command_line(
+            "tools/convert_to_tfrecord.py",
+            "--images_dir=...",
+            "--annotations_dir=...",
+            f"--output_dir={os.fspath(data_dir)}",
+            f"--split={split}",
+            "--num_classes=...",
+        )
         there = f"splits there: {', '.join(found)}" if found else "no splits"
         raise DataError(
-            f"{path}: no such manifest ({there}); make it with {_CONVERT} "
-            f"--images_dir=... --annotations_dir=... --output_dir={data_dir} "
-            f"--split={split} --num_classes=..."
+            f"{path}: no such manifest ({there}); make it with {command}"
         )
     manifest = Manifest.from_json(read_text(path, "replace"), path)
     if manifest.split != split:

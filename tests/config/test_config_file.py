@@ -108,6 +108,18 @@ def test_paths_are_compared_as_paths(tmp_path, monkeypatch):
         _merge(saved, architecture="segnet")
 
 
+def test_a_relative_path_of_a_former_version_is_kept_whole(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "records").mkdir()
+    saved = Config(data_dir="records", encoder_weights="gone.h5")
+    merged = _merge(saved, epochs=2)
+    assert merged.data_dir == f"{tmp_path}/records"
+    assert merged.encoder_weights == "gone.h5"
+    assert merged.class_weights == "none"
+
+
 def test_what_is_taken_is_told_as_it_is_typed():
     config = Config(
         data_dir="/my data", workdir="run", epochs=9, max_steps=4,

@@ -11,7 +11,6 @@ making more of them, or running again, gives the same files byte for byte.
 from __future__ import annotations
 
 import re
-import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,7 +22,7 @@ from PIL import Image
 from segnet.errors import ConfigError, DataError, UserError
 from segnet.files import expand_path
 from segnet.flagfiles import expand_flagfiles
-from segnet.progress import Progress
+from segnet.progress import Progress, command_line
 
 from . import CLASS_NAMES, VOID, render_scene
 
@@ -166,14 +165,14 @@ def _parse(argv: Sequence[str]) -> flags.FlagValues:
 
 def _next_step(folder: Path) -> str:
     """Returns the command that converts the training split."""
-    return shlex.join([
-        "python", "tools/convert_to_tfrecord.py",
+    return command_line(
+        "tools/convert_to_tfrecord.py",
         f"--images_dir={folder}/train/images",
         f"--annotations_dir={folder}/train/annotations",
         f"--output_dir={folder}/records", "--split=train",
         f"--num_classes={len(CLASS_NAMES)}",
         f"--class_names={folder / _NAMES_FILE}", f"--void_labels={VOID}",
-    ])  # fmt: skip
+    )  # fmt: skip
 
 
 def main(argv: Sequence[str]) -> int:
