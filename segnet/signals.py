@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -26,29 +27,64 @@ class StopVotes:
     """Counts the signals that came, so that a step is not cut short; a context.
 
     A second signal of the same kind ends the process at once, for people who
-    do not want to wait for the step.
+    do not want to wait for the step. Python runs handlers between its own
+    instructions only, which a long step of the network keeps it from; so it is
+    a thread, woken by the signal itself, that says so and that leaves.
     """
 
-    def __init__(self) -> None:
-        """Starts with no votes; handlers are set on entering."""
+    def __init__(self, notice: str = "") -> None:
+        """Starts with no votes; handlers are set on entering.
+
+        Args:
+          notice: What a first signal says at once on standard error, after its
+            name; empty: nothing.
+        """
+        self._notice = notice
         self._votes = np.zeros([len(_SIGNALS)], np.float32)
         self._previous: dict[int, Any] = {}
+        self._wakeup_before = -1
+        self._pipe: tuple[int, ...] = ()
 
     def __enter__(self) -> StopVotes:
         """Takes over the signals (in the main thread only)."""
-        if threading.current_thread() is threading.main_thread():
-            for number in _SIGNALS:
-                self._previous[number] = signal.signal(number, self._vote)
+        if threading.current_thread() is not threading.main_thread():
+            return self
+        reader, writer = self._pipe = os.pipe()
+        os.set_blocking(writer, False)
+        threading.Thread(
+            target=self._listen, args=(reader,), daemon=True
+        ).start()
+        for number in _SIGNALS:
+            self._previous[number] = signal.signal(number, self._vote)
+        self._wakeup_before = signal.set_wakeup_fd(
+            writer, warn_on_full_buffer=False
+        )
         return self
 
     def __exit__(self, *unused: object) -> None:
         """Gives the signals back."""
+        if not self._pipe:
+            return
+        signal.set_wakeup_fd(self._wakeup_before)
         for number, handler in self._previous.items():
             signal.signal(number, handler)
+        os.close(self._pipe[1])  # The thread ends.
 
     def _vote(self, number: int, frame: FrameType | None) -> None:
         self._votes[_SIGNALS.index(number)] = 1.0
-        signal.signal(number, self._previous[number])
+
+    def _listen(self, reader: int) -> None:
+        """Reads the numbers of the signals that come, one byte each."""
+        seen = set()
+        with open(reader, "rb", buffering=0) as numbers:
+            while number := numbers.read(1):
+                if number[0] in seen:
+                    _tell(f"{_name(number[0])} again: leaving at once")
+                    os._exit(128 + number[0])
+                if number[0] in _SIGNALS:
+                    seen.add(number[0])
+                    if self._notice:
+                        _tell(f"{_name(number[0])}: {self._notice}")
 
     @property
     def votes(self) -> np.ndarray:
@@ -62,6 +98,19 @@ class StopVotes:
             if count > 0:
                 return int(number)
         return None
+
+
+def _name(number: int) -> str:
+    """What people call a signal."""
+    return "Ctrl-C" if number == signal.SIGINT else "SIGTERM"
+
+
+def _tell(line: str) -> None:
+    """Writes a line to standard error, past locks that others may hold."""
+    # A bar may stand at the beginning of the line.
+    start = "\n" if os.isatty(2) else ""
+    with contextlib.suppress(OSError):
+        os.write(2, f"{start}{line}\n".encode())
 
 
 class Terminated(BaseException):

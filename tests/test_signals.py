@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
+import time
 
 import pytest
 
@@ -15,6 +18,46 @@ def test_a_signal_becomes_a_vote(number):
         assert stop.agreed(stop.votes) is None
         os.kill(os.getpid(), number)
         assert stop.agreed(stop.votes) == number
-        # The second one has its usual effect again.
-        assert signal.getsignal(number) == before
     assert signal.getsignal(number) == before
+    assert signal.set_wakeup_fd(-1) == -1
+
+
+# Busy in C for longer than any test waits: no handler of Python's can run.
+BUSY = """
+import hashlib
+from segnet import signals
+with signals.StopVotes("finishing this step") as stop:
+    print("begun", flush=True)
+    hashlib.pbkdf2_hmac("sha256", b"", b"", 10**9)
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "name"),
+    [(signal.SIGINT, "Ctrl-C"), (signal.SIGTERM, "SIGTERM")],
+)
+def test_a_signal_is_answered_while_a_step_computes(number, name):
+    """At once; the second one of its kind ends the process, the other not."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", BUSY],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout.readline() == "begun\n"
+        process.send_signal(number)
+        line = process.stderr.readline()
+        assert line == f"{name}: finishing this step\n"
+        (other,) = {signal.SIGINT, signal.SIGTERM} - {number}
+        process.send_signal(other)
+        assert "finishing this step" in process.stderr.readline()
+        time.sleep(0.1)
+        assert process.poll() is None
+        process.send_signal(number)
+        rest = process.communicate(timeout=60)[1]
+        assert rest == f"{name} again: leaving at once\n"
+        assert process.returncode == 128 + number
+    finally:
+        process.kill()
+        process.communicate()

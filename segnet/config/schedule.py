@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import bisect
 import dataclasses
-from typing import NoReturn
 
+from segnet.config.batches import largest_batch
 from segnet.config.config import Config
 from segnet.config.validate import parse_crop, parse_resolutions
-from segnet.errors import ConfigError
 
 __all__ = [
     "Schedule",
@@ -54,6 +53,11 @@ class Stage:
     def end_step(self) -> int:
         """Steps done when the stage is."""
         return self.first_step + self.num_epochs * self.steps_per_epoch
+
+    @property
+    def pixels(self) -> int:
+        """Input pixels of a step, per worker."""
+        return self.batch_size * self.height * self.width
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,6 +113,18 @@ class Schedule:
                 return stage.first_step + round(into)
         return self.stages[-1].end_step
 
+    def pixels_after(self, position: int) -> int:
+        """Input pixels of a worker in all steps from a position on."""
+        return sum(
+            stage.pixels
+            * max(
+                0,
+                min(stage.end_step, self.num_steps)
+                - max(stage.first_step, position),
+            )
+            for stage in self.stages
+        )
+
     def moved(self, offset: int) -> Schedule:
         """This schedule with another offset."""
         return dataclasses.replace(self, offset=offset)
@@ -140,7 +156,8 @@ def create_schedule(
 ) -> Schedule:
     """Lays out a run.
 
-    A step takes `batch_size` images on each worker. The records that do not
+    A step takes `batch_size` images on each worker, or as many as the split has
+    if that is less. The records that do not
     fill a last step are left out of that epoch; as each epoch has another
     order, they are others each time.
 
@@ -153,18 +170,17 @@ def create_schedule(
       Its schedule.
 
     Raises:
-      ConfigError: If one global batch is more than the whole split.
+      ConfigError: If there is not one record for each part of a step.
     """
+    largest = largest_batch(config, num_records, num_workers)
     borders = _stage_borders(config)
     stages: list[Stage] = []
     for (first, height, width, window, batch), following in zip(
         borders, [*borders[1:], None], strict=True
     ):
         end = following[0] if following else config.epochs
-        step_batch = batch * config.accumulate_steps
+        step_batch = min(batch, largest) * config.accumulate_steps
         steps = num_records // (step_batch * num_workers)
-        if steps == 0:
-            _refuse_batch(config, batch, num_records, num_workers)
         stages.append(
             Stage(
                 height=height,
@@ -223,22 +239,6 @@ def create_pass(config: Config, num_records: int, num_workers: int) -> Stage:
         num_epochs=1,
         steps_per_epoch=num_records // (batch_size * num_workers),
         first_step=0,
-    )
-
-
-def _refuse_batch(
-    config: Config, batch: int, num_records: int, num_workers: int
-) -> NoReturn:
-    """Refuses a global batch that is more than the whole split."""
-    accumulated = ""
-    parts = num_workers
-    if config.accumulate_steps > 1:
-        parts *= config.accumulate_steps
-        accumulated = f" times --accumulate_steps={config.accumulate_steps}"
-    raise ConfigError(
-        f"--batch_size={batch}{accumulated} times {num_workers} worker(s) is "
-        f"more than the {num_records} training images; use at most "
-        f"--batch_size={max(1, num_records // parts)}"
     )
 
 

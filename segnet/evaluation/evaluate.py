@@ -64,7 +64,11 @@ class Evaluation:
         self._pad = pad
 
     def __call__(
-        self, *, with_boundary_f1: bool = False, show_progress: bool = False
+        self,
+        *,
+        with_boundary_f1: bool = False,
+        show_progress: bool = False,
+        guard: Callable[[Iterator[Any]], Iterator[Any]] = iter,
     ) -> dict[str, Any]:
         """Scores the network as it is now; the same result on every worker.
 
@@ -72,6 +76,7 @@ class Evaluation:
           with_boundary_f1: Whether to compute the boundary F1, which takes
             longer.
           show_progress: Whether rank 0 shows how far its own share is.
+          guard: What the images of a worker's share pass through; may raise.
 
         Returns:
           `images`, what `metrics.summarize` gives and `confusion_matrix`
@@ -95,7 +100,7 @@ class Evaluation:
             for score in map_ahead(
                 pool,
                 scores.score,
-                self._predictions(rank, size),
+                self._predictions(rank, size, guard),
                 limit=_MAX_WAITING_PIXELS,
                 cost=lambda item: max(
                     item[1].shape.num_elements(), _MIN_PIXELS
@@ -106,7 +111,10 @@ class Evaluation:
         return scores.summarize(self._class_names, distributed.allreduce_array)
 
     def _predictions(
-        self, rank: int, size: int
+        self,
+        rank: int,
+        size: int,
+        guard: Callable[[Iterator[Any]], Iterator[Any]],
     ) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
         """Logits and label of each image of a worker's share."""
         dataset = datasets.create_eval_dataset(
@@ -118,7 +126,7 @@ class Evaluation:
         )
         return inference.predict_images(
             self._predictor,
-            self._source.read(dataset),
+            guard(self._source.read(dataset)),
             # The same in training and evaluation alone: one shape is traced.
             min(eval_batch_size(self._config), self._source.num_records),
             pad=self._pad,

@@ -16,6 +16,7 @@ __all__ = [
     "confusion_matrix",
     "format_confusion",
     "format_table",
+    "only_prediction",
     "summarize",
 ]
 
@@ -177,6 +178,23 @@ def _mean(values: Sequence[float | None]) -> float | None:
     """Mean of the values that are not None; None if there is none."""
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if known else None
+
+
+def only_prediction(scores: dict[str, Any]) -> str | None:
+    """The class that is predicted everywhere though the truth has others.
+
+    Args:
+      scores: As from `summarize`, with `confusion_matrix` (rows truth, columns
+        prediction).
+
+    Returns:
+      Its name; None if more than one class is predicted, or there is only one.
+    """
+    confusion = np.asarray(scores["confusion_matrix"])
+    predicted = np.flatnonzero(confusion.sum(0))
+    if len(predicted) != 1 or np.count_nonzero(confusion.sum(1)) < 2:
+        return None
+    return list(scores["per_class"])[predicted[0]]
 
 
 def format_table(summary: dict[str, Any]) -> str:

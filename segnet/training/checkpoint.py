@@ -75,10 +75,13 @@ class RunState(tf.Module):
         self.best_epoch = tf.Variable(0, dtype=tf.int64)
         self.evaluated_step = tf.Variable(-1, dtype=tf.int64)
 
-    def record(self, score: float, epoch: int) -> bool:
-        """Notes an evaluation at this step; returns whether it is the best."""
+    def record(self, score: float | None, epoch: int) -> bool:
+        """Notes an evaluation at this step; returns whether it is the best.
+
+        A score that cannot be computed, None, never is.
+        """
         self.evaluated_step.assign(self.step)
-        best = score > float(self.best_score.numpy())
+        best = score is not None and score > float(self.best_score.numpy())
         if best:
             self.best_score.assign(score)
             self.best_step.assign(self.step)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import tensorflow as tf
 
@@ -20,23 +18,26 @@ _REMEDY = (
 )
 
 
-def take_loss(totals: Totals, step: int) -> float:
-    """Mean loss since the last call, over all workers.
+def take_loss(totals: Totals, step: int) -> np.ndarray:
+    """Loss sum and weight since the last call, over all workers.
 
     Args:
       totals: This worker's; start again at zero.
       step: Steps done.
 
+    Returns:
+      float32 `[2]`; both are 0 if there was no labelled pixel.
+
     Raises:
-      RunError: If it is not finite; on all workers alike.
+      RunError: If the mean is not finite; on all workers alike.
     """
-    total, weight = distributed.allreduce_sum(totals.take(), "loss").numpy()
-    loss = float(total) / float(weight) if weight else 0.0
-    if not math.isfinite(loss):
+    sums = distributed.allreduce_sum(totals.take(), "loss").numpy()
+    if not np.all(np.isfinite(sums)):
+        loss = float(sums[0]) / float(sums[1] or 1.0)
         raise RunError(
             f"the loss is {loss} at or shortly before step {step}; {_REMEDY}"
         )
-    return loss
+    return sums
 
 
 def check_finite(totals: Totals, model: tf.keras.Model, step: int) -> None:

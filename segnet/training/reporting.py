@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import math
+import contextlib
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import tensorflow as tf
 
 from segnet.config import Config
-from segnet.config.schedule import Schedule
+from segnet.config.schedule import Schedule, Stage
 from segnet.config.validate import parse_profile_steps
 from segnet.config.workdir import tensorboard_dir
 from segnet.progress import Progress, say
@@ -23,22 +24,33 @@ class Reporter:
     """Progress, log lines, metrics.jsonl, TensorBoard and the profiler."""
 
     def __init__(
-        self, config: Config, schedule: Schedule, *, enabled: bool, step: int
+        self,
+        config: Config,
+        schedule: Schedule,
+        *,
+        num_workers: int,
+        enabled: bool,
+        step: int,
     ) -> None:
         """Opens everything.
 
         Args:
           config: Of the run.
           schedule: Of the run.
+          num_workers: That take part in each step.
           enabled: Whether this process reports (rank 0 does).
           step: Steps done before.
         """
         self._schedule = schedule
+        self._num_workers = num_workers
         self._enabled = enabled
         self._workdir = config.workdir
         self._profile = parse_profile_steps(config.profile_steps)
         self._profiling = False
         self._clock = _Clock(step)
+        # What evaluations and checkpoints took since this step.
+        self._paused_seconds = 0.0
+        self._first_step = step
         self._writer = MetricWriter(config.workdir, enabled=enabled, step=step)
         self._progress = Progress(
             schedule.total_steps,
@@ -78,15 +90,24 @@ class Reporter:
             f"{learning_rate.warmup_steps} steps"
         )
 
-    def restart_clock(self, step: int, *, traces: bool) -> None:
-        """Leaves what happened until now out of images/s.
+    def begin_stage(self, step: int) -> None:
+        """Leaves what comes before the stage's second step out of images/s.
+
+        The first one traces and compiles.
 
         Args:
           step: Steps done.
-          traces: Whether the next step traces and compiles; then it is left
-            out as well.
         """
-        self._clock = _Clock(step, skip=1 if traces else 0)
+        self._clock = _Clock(step, skip=1)
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """A context in which no steps are made: evaluations, checkpoints."""
+        start = time.perf_counter()
+        yield
+        seconds = time.perf_counter() - start
+        self._paused_seconds += seconds
+        self._clock.leave_out(seconds)
 
     def step_done(self, step: int) -> None:
         """Counts a step, and starts or stops the profiler."""
@@ -103,19 +124,21 @@ class Reporter:
             self._profiling = False
 
     def log(
-        self, step: int, loss: float, learning_rate: float, global_batch: int
+        self, step: int, loss: float | None, learning_rate: float, stage: Stage
     ) -> None:
         """One line of scalars.
 
         Args:
           step: Steps done.
-          loss: Mean since the last line.
+          loss: Mean since the last line; None without a labelled pixel.
           learning_rate: Of the last step.
-          global_batch: Images a step, over all workers.
+          stage: Of the last step.
         """
-        rate, seconds = self._clock.rate(step, global_batch)
+        seconds = self._clock.seconds_a_step(step)
+        rate = None
+        if seconds:
+            rate = stage.batch_size * self._num_workers / seconds
         epoch, _ = self._schedule.epoch(step)
-        total = self._schedule.total_steps
         scalars = {
             "loss": loss,
             "learning_rate": learning_rate,
@@ -123,11 +146,28 @@ class Reporter:
         }
         self._writer.write(step, epoch, scalars)
         speed = "-" if rate is None else f"{rate:.2f} images/s"
+        shown = f"loss {_number(loss)}"
+        left = _minutes(self._seconds_left(step, seconds, stage))
         self._progress.log(
-            f"step {step}/{total} epoch {epoch} loss {loss:.4f} {speed} "
-            f"left {_minutes((total - step) * seconds)}",
-            f"loss {loss:.4f}, {speed}",
+            f"step {step}/{self._schedule.total_steps} epoch {epoch} {shown} "
+            f"{speed} left {left}",
+            f"{shown}, {speed}",
         )
+
+    def _seconds_left(
+        self, step: int, seconds: float | None, stage: Stage
+    ) -> float | None:
+        """Time to the end of the run, as far as is known.
+
+        A step costs what its pixels cost; evaluations and checkpoints go on
+        to take what they have taken a step so far.
+        """
+        if not seconds:
+            return None
+        pixels = self._schedule.pixels_after(step - self._schedule.offset)
+        pauses = self._paused_seconds / max(step - self._first_step, 1)
+        remaining = self._schedule.total_steps - step
+        return pixels / stage.pixels * seconds + remaining * pauses
 
     def report(
         self, step: int, scores: dict[str, Any], *, best: bool, seconds: float
@@ -153,8 +193,8 @@ class Reporter:
         self._writer.write(step, epoch, scalars)
         self.say(
             f"step {step} epoch {epoch} val_mean_iou "
-            f"{scores['mean_iou'] or 0.0:.4f} pixel accuracy "
-            f"{scores['pixel_accuracy'] or 0.0:.4f}"
+            f"{_number(scores['mean_iou'])} pixel accuracy "
+            f"{_number(scores['pixel_accuracy'])}"
             f"{' (best so far)' if best else ''} in {seconds:.1f} s"
         )
 
@@ -165,7 +205,7 @@ class Reporter:
 
 
 class _Clock:
-    """Images a second since the last log line."""
+    """Seconds a step since the last log line."""
 
     def __init__(self, step: int, *, skip: int = 0) -> None:
         self._skip_until = step + skip
@@ -178,18 +218,25 @@ class _Clock:
             self._step = step
             self._start = time.perf_counter()
 
-    def rate(self, step: int, global_batch: int) -> tuple[float | None, float]:
-        """(images/s or None when too early, seconds a step) since last."""
+    def leave_out(self, seconds: float) -> None:
+        """Does not count the last seconds."""
+        self._start += seconds
+
+    def seconds_a_step(self, step: int) -> float | None:
+        """Mean since the last call; None when it is too early to say."""
         now = time.perf_counter()
         done, seconds = step - self._step, now - self._start
         self._step, self._start = step, now
-        if done <= 0 or seconds <= 0:
-            return None, math.nan
-        return done * global_batch / seconds, seconds / done
+        return seconds / done if done > 0 and seconds > 0 else None
 
 
-def _minutes(seconds: float) -> str:
+def _number(value: float | None) -> str:
+    """A loss or score; '-' when it cannot be computed."""
+    return "-" if value is None else f"{value:.4f}"
+
+
+def _minutes(seconds: float | None) -> str:
     """Seconds as minutes:seconds; '-' when not known."""
-    if not math.isfinite(seconds):
+    if seconds is None:
         return "-"
     return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
-import functools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import tensorflow as tf
 
-from segnet import models, signals
+from segnet import signals
 from segnet.config import config_file
-from segnet.config.schedule import (
-    Schedule,
-    Stage,
-    create_pass,
-    create_schedule,
-)
-from segnet.data import datasets
-from segnet.progress import say
+from segnet.config.schedule import Schedule, Stage, create_schedule
+from segnet.evaluation import metrics
+from segnet.progress import say, warn
 from segnet.runtime import distributed
-from segnet.training import ending, health, optim, steps
+from segnet.training import ending, health, optim, scoring, stages
+from segnet.training.epoch_losses import EpochLosses
 from segnet.training.reporting import Reporter
 from segnet.training.run import Run
 
@@ -63,7 +57,7 @@ class Trainer:
           after_step: See `start.train_and_evaluate`.
 
         Raises:
-          ConfigError: A global batch is more than the training split, or the
+          ConfigError: There is not one image for each part of a step, or the
             run has passed the end that is asked for.
           RunError: The workdir cannot be written.
         """
@@ -83,8 +77,14 @@ class Trainer:
         if self._is_chief and not self._ended:
             config_file.save_config(run.config.workdir, run.config)
         self._reporter = Reporter(
-            run.config, self._schedule, enabled=self._is_chief, step=run.step
+            run.config,
+            self._schedule,
+            num_workers=distributed.size(),
+            enabled=self._is_chief,
+            step=run.step,
         )
+        self._losses = EpochLosses()
+        self._only_prediction: str | None = None
 
     def train(self) -> bool:
         """Trains to the end of the run.
@@ -108,16 +108,20 @@ class Trainer:
                 f"{splits.train.num_records} training and "
                 f"{splits.evaluation.num_records} evaluation images",
             )
-            if self._ended:
-                self._say(f"nothing left to do: {self._ended}")
-            else:
-                self._train_stages()
+            try:
+                if self._ended:
+                    self._say(f"nothing left to do: {self._ended}")
+                else:
+                    self._train_stages()
+            except scoring.Abandoned:
+                votes = distributed.allreduce_array(self._stop.votes, "votes")
+                self._leave_if(self._stop.agreed(votes))
         return self._stopped_early
 
     def _why_ended(self) -> str | None:
         """Why there is nothing to do, and how to go on; None if there is."""
         run, schedule = self._run, self._schedule
-        if int(run.state.evaluated_step.numpy()) != run.step or not run.step:
+        if not run.step or not self._is_evaluated:
             return None
         best_epoch = int(run.state.best_epoch.numpy())
         epoch, _ = schedule.epoch(run.step)
@@ -132,11 +136,16 @@ class Trainer:
         if run.step:
             end_flag = ending.end_flag(run.config, schedule)
             self._say(f"goes on to step {schedule.total_steps}: {end_flag}")
+            # A signal came between the step and its evaluation.
+            if self._is_evaluated_at(run.step) and not self._is_evaluated:
+                self._evaluate()
+                self._stop_early(schedule.epoch(run.step)[0])
+                self._save()
         for stage in schedule.stages:
             end = min(stage.end_step, schedule.num_steps)
             if run.step - schedule.offset < end and not self._stopped_early:
                 self._train_stage(stage, end)
-        if int(run.state.evaluated_step.numpy()) != run.step:
+        if not self._is_evaluated:
             self._save()  # The evaluation can fail.
             self._evaluate()
         self._save()
@@ -144,16 +153,18 @@ class Trainer:
     def _train_stage(self, stage: Stage, end: int) -> None:
         """The steps of one stage, up to a position; traced once."""
         run, offset = self._run, self._schedule.offset
-        train_step = _create_train_step(
+        train_step = stages.create_train_step(
             run, freeze_encoder=stage.freeze_encoder
         )
-        batches = self._training_batches(
+        batches = stages.training_batches(
+            run,
             stage,
             start_step=run.step - offset,
             end_step=end,
             augment=self._config.augment,
         )
-        self._reporter.restart_clock(run.step, traces=True)
+        self._losses.begin_stage()
+        self._reporter.begin_stage(run.step)
         for images, labels in batches:
             # Dropout's masks and the warm-up of batch norm depend on the step
             # alone, so that a run that is resumed has those of an undisturbed
@@ -166,51 +177,59 @@ class Trainer:
                 tf.constant(self._stop.votes),
             )
             run.state.step.assign_add(1)
-            self._reporter.step_done(run.step)
-            self._log_evaluate_save(stage)
+            signal_number = self._stop.agreed(votes.numpy())
+            self._step_done(stage, evaluate=signal_number is None)
             self._after_step(run.step)
-            self._leave_if(self._stop.agreed(votes.numpy()))
+            self._leave_if(signal_number)
             if self._stopped_early:
                 return
 
-    def _training_batches(
-        self, stage: Stage, *, start_step: int, end_step: int, augment: str
-    ) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
-        """This worker's batches of a stage."""
-        dataset = datasets.create_train_dataset(
-            self._run.source,
-            stage,
-            start_step=start_step,
-            end_step=end_step,
-            augment=augment,
-            seed=self._config.seed,
-            shard_index=distributed.rank(),
-            shard_count=distributed.size(),
-        )
-        return self._run.source.read(dataset)
-
-    def _log_evaluate_save(self, stage: Stage) -> None:
+    def _step_done(self, stage: Stage, *, evaluate: bool) -> None:
         """Logs, evaluates, saves and commits when it is time."""
         step = self._run.step
         epoch, into_epoch = self._schedule.epoch(step)
-        log = step % self._config.log_every_steps == 0 or not into_epoch
+        self._reporter.step_done(step)
+        log = step % self._config.log_every_steps == 0
+        log = log or step == self._schedule.total_steps
+        if log or not into_epoch:
+            self._losses.add(health.take_loss(self._run.totals, step))
+        if not into_epoch:
+            self._warn_of_rise(epoch)
         if log:
-            self._reporter.log(
-                step,
-                health.take_loss(self._run.totals, step),
-                self._learning_rate(step - 1 - self._schedule.offset),
-                stage.batch_size * distributed.size(),
-            )
-        each = self._config.evaluate_every_epochs
-        if not into_epoch and each and epoch % each == 0:
+            rate = self._learning_rate(step - 1 - self._schedule.offset)
+            self._reporter.log(step, self._losses.take_line(), rate, stage)
+        if evaluate and self._is_evaluated_at(step):
             health.check_finite(self._run.totals, self._run.model, step)
             self._evaluate()
             self._stop_early(epoch)
         every = self._config.checkpoint_every_steps
-        if step % every == 0 if every else not into_epoch:
+        if evaluate and (step % every == 0 if every else not into_epoch):
             self._save()
-        if log:
+        if log or not into_epoch:
             self._commit()
+
+    def _is_evaluated_at(self, step: int) -> bool:
+        """Whether a step is one after which the run is evaluated."""
+        epoch, into_epoch = self._schedule.epoch(step)
+        each = self._config.evaluate_every_epochs
+        return bool(not into_epoch and each and epoch % each == 0)
+
+    @property
+    def _is_evaluated(self) -> bool:
+        """Whether the weights as they are now have been scored."""
+        return int(self._run.state.evaluated_step.numpy()) == self._run.step
+
+    def _warn_of_rise(self, epoch: int) -> None:
+        """Warns if the loss of the epoch that has ended is far above others."""
+        risen = self._losses.end_epoch()
+        if risen:
+            self._warn(
+                "rising_loss",
+                f"the mean loss rose from {risen[0]:.4g} in epoch {epoch - 1} "
+                f"to {risen[1]:.4g} in epoch {epoch}; if it does not fall "
+                "again, start anew with a lower --learning_rate (now "
+                f"{self._config.learning_rate:g})",
+            )
 
     def _leave_if(self, signal_number: int | None) -> None:
         """Saves and leaves when the workers agreed to stop."""
@@ -222,37 +241,25 @@ class Trainer:
     def _evaluate(self) -> None:
         """Scores the evaluation split; keeps the weights if they are best."""
         run, start = self._run, time.perf_counter()
-        health.share_averages(run)
-        averages = run.averages
-        with averages.applied() if averages else contextlib.nullcontext():
-            self._recalibrate()
-            run.predictor.load(run.model)
-            scores = run.evaluation()
-        epoch = self._schedule.epoch(run.step)[0]
-        score = scores[self._config.best_metric.removeprefix("val_")]
-        best = run.state.record(score or 0.0, epoch)
-        # Before the score is told, which says that it is there.
-        if best and self._is_chief:
-            self._checkpoints.save_best()
-        self._reporter.report(
-            run.step, scores, best=best, seconds=time.perf_counter() - start
-        )
-        self._reporter.restart_clock(run.step, traces=False)
-
-    def _recalibrate(self) -> None:
-        """Computes batch norm's averages anew, if the config asks for it."""
-        if not self._config.recalibrate_batch_norm:
-            return
-        run = self._run
-        run.position.assign(run.step * self._config.accumulate_steps)
-        stage = create_pass(
-            self._config, run.source.num_records, distributed.size()
-        )
-        run.recalibration(
-            self._training_batches(
-                stage, start_step=0, end_step=stage.end_step, augment="none"
+        with self._reporter.paused():
+            scores = scoring.score(run, self._stop)
+            epoch = self._schedule.epoch(run.step)[0]
+            score = scores[self._config.best_metric.removeprefix("val_")]
+            best = run.state.record(score, epoch)
+            # Before the score is told, which says that it is there.
+            if best and self._is_chief:
+                self._checkpoints.save_best()
+        seconds = time.perf_counter() - start
+        self._reporter.report(run.step, scores, best=best, seconds=seconds)
+        only = metrics.only_prediction(scores)
+        if only is not None and only != self._only_prediction:
+            self._only_prediction = only
+            self._warn(
+                "one_prediction",
+                f"after epoch {epoch} the network predicts '{only}' for every "
+                f"pixel of '{self._config.eval_split}'; if that stays so, "
+                "check the annotations, --class_weights and --learning_rate",
             )
-        )
 
     def _stop_early(self, epoch: int) -> None:
         """Ends the run if the score no longer rises; all workers agree."""
@@ -265,16 +272,21 @@ class Trainer:
     def _save(self) -> None:
         """Rank 0 saves, if all is finite; the others go on."""
         run = self._run
-        health.check_finite(run.totals, run.model, run.step)
-        health.share_averages(run)
-        if self._is_chief:
-            self._checkpoints.save()
-        self._reporter.restart_clock(run.step, traces=False)
+        with self._reporter.paused():
+            health.check_finite(run.totals, run.model, run.step)
+            health.share_averages(run)
+            if self._is_chief:
+                self._checkpoints.save()
 
     def _say(self, message: str) -> None:
         """One line for people, from rank 0."""
         if self._is_chief:
             say(message)
+
+    def _warn(self, name: str, message: str) -> None:
+        """One line on a likely mistake, from rank 0."""
+        if self._is_chief:
+            warn(name, message, self._config.silenced)
 
 
 def _plan(run: Run, num_workers: int) -> Schedule:
@@ -297,37 +309,3 @@ def _plan(run: Run, num_workers: int) -> Schedule:
     state.records.assign(num_records)
     state.offset.assign(schedule.offset)
     return schedule
-
-
-def _create_train_step(run: Run, *, freeze_encoder: bool) -> steps.TrainStep:
-    """A step for one set of weights that learn; traced for each input size."""
-    config, model = run.config, run.model
-    encoder = models.encoder_layers(model)
-    for layer in encoder:
-        layer.trainable = not freeze_encoder
-    updater = optim.Updater(
-        run.optimizer,
-        model.trainable_variables,
-        clip_norm=config.gradient_clip_norm,
-        encoder_variables=[
-            weight for layer in encoder for weight in layer.trainable_variables
-        ],
-        encoder_scale=config.encoder_learning_rate_scale,
-        averages=run.averages,
-    )
-    return steps.create_train_step(
-        model,
-        run.loss,
-        updater,
-        run.totals,
-        device_name=run.runtime.device_name,
-        reduce_sum=distributed.allreduce_sum,
-        reduce_gradients=functools.partial(
-            distributed.allreduce_gradients,
-            compression=config.allreduce_compression,
-            grouped=config.deterministic,
-        ),
-        accumulate_steps=config.accumulate_steps,
-        position=run.position,
-        run_eagerly=config.run_eagerly,
-    )

@@ -45,7 +45,7 @@ def test_training_writes_all_it_promises(trained):
     assert config.class_names == CLASS_NAMES
     assert config.uses_encoder_batch_norm
     logged = [line for line in lines(trained) if "loss" in line]
-    assert [line["step"] for line in logged] == [2, 4, 5, 6, 8, 10]
+    assert [line["step"] for line in logged] == [2, 4, 6, 8, 10]
     assert all(line["loss"] > 0 for line in logged)
     scored = [line for line in lines(trained) if "val_mean_iou" in line]
     assert [line["epoch"] for line in scored] == [1, 2]
@@ -149,7 +149,8 @@ def test_a_longer_run_goes_on(workdir):
     status = main.main(["main.py", f"--workdir={workdir}", "--epochs=3"])
     assert status == 0
     steps = [line["step"] for line in lines(workdir) if "loss" in line]
-    assert steps == [2, 4, 5, 6, 8, 10, 12, 14, 15]
+    # The last step of a run is logged in any case.
+    assert steps == [2, 4, 6, 8, 10, 12, 14, 15]
     assert load_config(str(workdir)).epochs == 3
 
 

@@ -136,8 +136,10 @@ def test_schedule_with_smaller_inputs_first_and_a_frozen_encoder():
 
 def test_schedule_never_has_an_epoch_without_steps():
     assert create_schedule(Config(batch_size=4), 8, 2).total_steps == 125
-    with pytest.raises(ConfigError, match="--batch_size=3"):
-        create_schedule(Config(batch_size=4), 7, 2)
+    # Of 7 images each worker gets 3, once an epoch.
+    assert create_schedule(Config(batch_size=4), 7, 2).total_steps == 125
+    with pytest.raises(ConfigError, match="2 worker"):
+        create_schedule(Config(batch_size=4), 1, 2)
 
 
 def test_accumulated_batches_make_one_step():
@@ -151,8 +153,8 @@ def test_accumulated_batches_make_one_step():
     # 50 // (2 * 3 * 2) and 50 // (4 * 3 * 2) steps an epoch.
     assert (small.batch_size, small.steps_per_epoch) == (6, 4)
     assert (large.batch_size, large.steps_per_epoch) == (12, 2)
-    with pytest.raises(ConfigError, match=r"--accumulate_steps=3.*size=1$"):
-        create_schedule(config, 11, 2)
+    with pytest.raises(ConfigError, match="--accumulate_steps=3"):
+        create_schedule(config, 5, 2)
 
 
 def test_a_pass_sees_whole_images_once():
