@@ -29,7 +29,11 @@ def run(command: Command, after_step: Callable[[int], None], lock: Lock) -> int:
     runtime = start.set_up(config)
     try:
         result = start.train_and_evaluate(
-            config, runtime, after_step=after_step, lock=lock
+            config,
+            runtime,
+            after_step=after_step,
+            lock=lock,
+            typed=command.typed,
         )
     except Stopped as stopped:
         return 128 + stopped.signal_number
@@ -37,9 +41,11 @@ def run(command: Command, after_step: Callable[[int], None], lock: Lock) -> int:
         following = command_line(
             "main.py", "--mode=evaluate", f"--workdir={config.workdir}"
         )
+        best = f"{result.best_score:.4f} at step {result.best_step}"
+        if result.best_score < 0:
+            best = "-"
         say(
-            f"done: {result.step} steps, best {config.best_metric} "
-            f"{result.best_score:.4f} at step {result.best_step}; next: "
-            f"{following}"
+            f"done: {result.step} steps, best {config.best_metric} {best}; "
+            f"next: {following}"
         )
     return 0

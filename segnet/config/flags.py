@@ -42,6 +42,8 @@ class Command:
       mode: One of `MODES`.
       config: All flags, defaults filled in.
       given: The flags that the user gave, by name.
+      typed: Names of those that stand on the command line itself, not in a
+        file of flags.
       image_path: Predict: a file or a folder.
       output_dir: Predict: where results go; empty for the workdir.
       checkpoint: Which weights evaluate and predict use.
@@ -51,6 +53,7 @@ class Command:
     mode: str
     config: Config
     given: dict[str, Any]
+    typed: frozenset[str]
     image_path: str
     output_dir: str
     checkpoint: str
@@ -172,6 +175,9 @@ def parse_command(argv: Sequence[str]) -> Command | str:
         mode=values.mode,
         config=Config(**fields),
         given={name: fields[name] for name in present if name in fields},
+        typed=frozenset(
+            word.lstrip("-").partition("=")[0] for word in argv[1:]
+        ),
         image_path=expand_path(values.image_path),
         output_dir=expand_path(values.output_dir),
         checkpoint=expand_path(values.checkpoint),

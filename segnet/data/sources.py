@@ -181,12 +181,36 @@ def read_splits(data_dir: str, train_split: str, eval_split: str) -> Splits:
       Both manifests.
 
     Raises:
-      DataError: If one is missing or damaged, or their classes differ.
+      DataError: If one is missing or damaged or has no labelled pixel, or
+        their classes differ.
     """
     train = read_manifest(data_dir, train_split)
     evaluation = read_manifest(data_dir, eval_split)
-    check_classes(evaluation, train.class_names, data_dir)
+    if train.class_names != evaluation.class_names:
+        raise DataError(
+            f"{data_dir}: splits '{train_split}' and '{eval_split}' differ: "
+            f"{_difference(train, evaluation)}; convert both with the same "
+            "--num_classes and --class_names"
+        )
+    for manifest in (train, evaluation):
+        if not any(manifest.pixel_counts):
+            raise DataError(
+                f"{data_dir}: split '{manifest.split}' has no labelled pixel, "
+                f"all {manifest.ignored_pixels} are void; check its "
+                "annotations and --void_labels, and convert it again"
+            )
     return Splits(train, evaluation)
+
+
+def _difference(one: Manifest, other: Manifest) -> str:
+    """The first thing by which the classes of two splits differ."""
+    if one.num_classes != other.num_classes:
+        return f"{one.num_classes} and {other.num_classes} classes"
+    pairs = zip(one.class_names, other.class_names, strict=True)
+    label, names = next(
+        (label, pair) for label, pair in enumerate(pairs) if len(set(pair)) > 1
+    )
+    return f"label {label} is '{names[0]}' in one and '{names[1]}' in the other"
 
 
 def check_classes(

@@ -1,4 +1,4 @@
-"""What a stage of a run is made of: its batches and its step."""
+"""The stages of a run, and what one is made of: its batches and its step."""
 
 from __future__ import annotations
 
@@ -8,13 +8,39 @@ from collections.abc import Iterator
 import tensorflow as tf
 
 from segnet import models
-from segnet.config.schedule import Stage
+from segnet.config.schedule import Schedule, Stage, create_schedule
 from segnet.data import datasets
 from segnet.runtime import distributed
-from segnet.training import optim, steps
+from segnet.training import ending, optim, steps
 from segnet.training.run import Run
 
-__all__ = ["create_train_step", "training_batches"]
+__all__ = ["create_train_step", "plan", "training_batches"]
+
+
+def plan(run: Run, num_workers: int) -> Schedule:
+    """The schedule of a run, going on where the one of its workers stood.
+
+    Args:
+      run: Notes the workers that it is laid out for.
+      num_workers: Workers that there are.
+
+    Raises:
+      ConfigError: The run has passed the end that is asked for.
+    """
+    config, state = run.config, run.state
+    num_records = run.source.num_records
+    schedule = create_schedule(config, num_records, num_workers)
+    num_before = int(state.workers.numpy())
+    if num_before:
+        before = create_schedule(
+            config, int(state.records.numpy()), num_before
+        ).moved(int(state.offset.numpy()))
+        ending.check_end(config, before, run.step)
+        schedule = schedule.taken_over(before, run.step)
+    state.workers.assign(num_workers)
+    state.records.assign(num_records)
+    state.offset.assign(schedule.offset)
+    return schedule
 
 
 def training_batches(

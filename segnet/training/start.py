@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any
 
 import tensorflow as tf
@@ -27,7 +27,7 @@ from segnet import models, signals
 from segnet.config import Config, config_file, validate
 from segnet.config.validate import CHANGEABLE_ON_RESUME
 from segnet.config.workdir import checkpoint_dir, config_path
-from segnet.data import sources
+from segnet.data import plausibility, sources
 from segnet.errors import ConfigError, RunError
 from segnet.locks import Lock
 from segnet.progress import say
@@ -46,7 +46,8 @@ __all__ = [
     "train_and_evaluate",
 ]
 
-
+# Said at once when a signal comes.
+_STOPPING = "finishing this step, then saving; once more leaves at once"
 # How long the new rank 0 of an elastic run waits for the lock.
 _PASS_ON_SECONDS = 60.0
 
@@ -231,6 +232,7 @@ def train_and_evaluate(
     *,
     after_step: Callable[[int], None] = lambda step: None,
     lock: Lock | None = None,
+    typed: Container[str] = (),
 ) -> TrainResult:
     """Trains until the end of the run, from where its workdir stands.
 
@@ -242,6 +244,8 @@ def train_and_evaluate(
         evaluation of the run.
       lock: Of the workdir. In an elastic run the worker that writes is another
         one when workers are lost; the lock goes with that.
+      typed: Flags given on the command line itself: a batch size among them is
+        not made smaller for a small split.
 
     Returns:
       How the run ended.
@@ -257,7 +261,15 @@ def train_and_evaluate(
     )
     if config.class_names:  # Those of the run that is resumed.
         sources.check_classes(splits.train, config.class_names, config.data_dir)
+        typed = ()  # Its batches are settled.
     config = resolve(config, splits.train.class_names)
+    plausibility.tell(
+        config,
+        splits,
+        num_workers=distributed.size(),
+        typed=typed,
+        enabled=distributed.is_chief(),
+    )
     run = create_run(config, runtime, splits)
 
     def begin() -> None:
@@ -266,7 +278,7 @@ def train_and_evaluate(
         millions = run.model.count_params() / 1e6
         say(f"{config.architecture}, {millions:.2f} M weights, {how}")
 
-    with signals.StopVotes() as stop:
+    with signals.StopVotes(_STOPPING if distributed.is_chief() else "") as stop:
 
         def train(commit: Callable[[], None]) -> bool:
             if lock and config.elastic:

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from segnet import signals
 from segnet.config import config_file
-from segnet.config.schedule import Schedule, Stage, create_schedule
+from segnet.config.schedule import Stage
 from segnet.evaluation import metrics
 from segnet.progress import say, warn
 from segnet.runtime import distributed
@@ -69,7 +69,7 @@ class Trainer:
         self._is_chief = distributed.is_chief()
         self._stopped_early = False
         self._checkpoints = run.open_checkpoints()
-        self._schedule = _plan(run, distributed.size())
+        self._schedule = stages.plan(run, distributed.size())
         self._learning_rate = optim.create_learning_rate(
             run.config, self._schedule, distributed.size()
         )
@@ -287,25 +287,3 @@ class Trainer:
         """One line on a likely mistake, from rank 0."""
         if self._is_chief:
             warn(name, message, self._config.silenced)
-
-
-def _plan(run: Run, num_workers: int) -> Schedule:
-    """The schedule of a run, going on where the one of its workers stood.
-
-    Raises:
-      ConfigError: The run has passed the end that is asked for.
-    """
-    config, state = run.config, run.state
-    num_records = run.source.num_records
-    schedule = create_schedule(config, num_records, num_workers)
-    num_before = int(state.workers.numpy())
-    if num_before:
-        before = create_schedule(
-            config, int(state.records.numpy()), num_before
-        ).moved(int(state.offset.numpy()))
-        ending.check_end(config, before, run.step)
-        schedule = schedule.taken_over(before, run.step)
-    state.workers.assign(num_workers)
-    state.records.assign(num_records)
-    state.offset.assign(schedule.offset)
-    return schedule

@@ -1,0 +1,148 @@
+"""What is likely a mistake in the data of a run, from its manifests."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Container, Iterator, Sequence
+
+from segnet.config import Config
+from segnet.config.batches import check_batches
+from segnet.constants import ARCHITECTURES
+from segnet.data.sources import Splits
+from segnet.progress import say, warn
+from segnet.records.manifest import Manifest
+
+__all__ = ["suspicions", "tell"]
+
+# 4:3 photographs at 1:2, as Habana's recipe has them, are still usual.
+_LARGEST_STRETCH = 1.55
+# Names in one message.
+_MOST_NAMES = 5
+
+
+def tell(
+    config: Config,
+    splits: Splits,
+    *,
+    num_workers: int,
+    typed: Container[str],
+    enabled: bool,
+) -> None:
+    """Says what becomes of large batches and what is likely a mistake.
+
+    Args:
+      config: Of the run.
+      splits: Of the run.
+      num_workers: That take part in each step.
+      typed: See `check_batches`.
+      enabled: Whether this worker says anything.
+
+    Raises:
+      ConfigError: A batch that was asked for is more than the training split.
+    """
+    records = splits.train.num_records
+    note = check_batches(config, records, num_workers, typed)
+    if not enabled:
+        return
+    if note:
+        say(note)
+    for name, message in suspicions(splits, config):
+        warn(name, message, config.silenced)
+
+
+def suspicions(splits: Splits, config: Config) -> Iterator[tuple[str, str]]:
+    """Looks for what is likely a mistake.
+
+    Args:
+      splits: Of the run.
+      config: Of the run.
+
+    Yields:
+      (one of `constants.WARNINGS`, one line for people to read).
+    """
+    for manifest in dict.fromkeys((splits.train, splits.evaluation)):
+        yield from _one_class(manifest)
+    if splits.train.split != splits.evaluation.split:
+        yield from _classes_of_one_split(splits)
+    yield from _aspect_ratio(splits.train, config)
+
+
+def _present(manifest: Manifest) -> list[str]:
+    """Names of the classes that have pixels."""
+    return [
+        name
+        for name, count in zip(
+            manifest.class_names, manifest.pixel_counts, strict=True
+        )
+        if count
+    ]
+
+
+def _one_class(manifest: Manifest) -> Iterator[tuple[str, str]]:
+    names = _present(manifest)
+    if len(names) == 1 and manifest.num_classes > 1:
+        yield (
+            "one_class",
+            f"all labelled pixels of split '{manifest.split}' are "
+            f"'{names[0]}': there is nothing to tell apart; check the "
+            "annotations and --num_classes",
+        )
+
+
+def _classes_of_one_split(splits: Splits) -> Iterator[tuple[str, str]]:
+    for here, there, effect in (
+        (splits.train, splits.evaluation, "never scored"),
+        (splits.evaluation, splits.train, "scored but never learned"),
+    ):
+        others = set(_present(there))
+        only = [name for name in _present(here) if name not in others]
+        if only:
+            yield (
+                "split_classes",
+                f"split '{here.split}' has pixels of {_listed(only)}, split "
+                f"'{there.split}' has none: {effect}; divide the images "
+                "otherwise",
+            )
+
+
+def _aspect_ratio(
+    manifest: Manifest, config: Config
+) -> Iterator[tuple[str, str]]:
+    """Whether most training images are stretched in one direction."""
+    seen = config.input_width / config.input_height
+    stretched = [
+        (images, height, width)
+        for height, width, images in manifest.sizes
+        if max(seen * height / width, width / height / seen) > _LARGEST_STRETCH
+    ]
+    if 2 * sum(images for images, *_ in stretched) <= manifest.num_records:
+        return
+    _, height, width = max(stretched)
+    factor = seen * height / width
+    much = max(factor, 1 / factor)
+    direction = "wide" if factor > 1 else "high"
+    better = _input_size(config, width / height)
+    yield (
+        "aspect_ratio",
+        f"images of {height}x{width} (height x width) look {much:.1f} times "
+        f"too {direction} at the input size {config.input_height}x"
+        f"{config.input_width}; as many pixels in their shape: "
+        f"--input_height={better[0]} --input_width={better[1]}",
+    )
+
+
+def _input_size(config: Config, ratio: float) -> tuple[int, int]:
+    """An input of as many pixels with a ratio of width to height."""
+    multiple = ARCHITECTURES[config.architecture]
+    height = math.sqrt(config.input_height * config.input_width / ratio)
+    return (
+        max(1, round(height / multiple)) * multiple,
+        max(1, round(height * ratio / multiple)) * multiple,
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Names for a message, the first ones if there are many."""
+    shown = ", ".join(f"'{name}'" for name in names[:_MOST_NAMES])
+    more = len(names) - _MOST_NAMES
+    return f"{shown} and {more} more" if more > 0 else shown
