@@ -64,6 +64,7 @@ def suspicions(splits: Splits, config: Config) -> Iterator[tuple[str, str]]:
         yield from _one_class(manifest)
     if splits.train.split != splits.evaluation.split:
         yield from _classes_of_one_split(splits)
+        yield from _shared_images(splits)
     yield from _aspect_ratio(splits.train, config)
 
 
@@ -105,17 +106,31 @@ def _classes_of_one_split(splits: Splits) -> Iterator[tuple[str, str]]:
             )
 
 
+def _shared_images(splits: Splits) -> Iterator[tuple[str, str]]:
+    train = set(splits.train.image_digests)
+    shared = sum(each in train for each in splits.evaluation.image_digests)
+    if shared:
+        yield (
+            "shared_images",
+            f"{shared} image(s) of split "
+            f"'{splits.evaluation.split}' are in split '{splits.train.split}' "
+            "too: scores will look better than they are; divide the images "
+            "otherwise",
+        )
+
+
 def _aspect_ratio(
     manifest: Manifest, config: Config
 ) -> Iterator[tuple[str, str]]:
     """Whether most training images are stretched in one direction."""
     seen = config.input_width / config.input_height
+    total = sum(images for *_, images in manifest.sizes)
     stretched = [
         (images, height, width)
         for height, width, images in manifest.sizes
         if max(seen * height / width, width / height / seen) > _LARGEST_STRETCH
     ]
-    if 2 * sum(images for images, *_ in stretched) <= manifest.num_records:
+    if 2 * sum(images for images, *_ in stretched) <= total:
         return
     _, height, width = max(stretched)
     factor = seen * height / width
