@@ -222,3 +222,26 @@ def test_interrupt_is_one_line_and_exit_130(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(tool, "_write_scene", interrupted)
     assert run(tmp_path, "--num_train=1", "--num_val=0") == 130
     assert "incomplete" in capsys.readouterr().err
+
+
+def test_simple_scenes_are_the_same_with_fewer_classes(tmp_path, capsys):
+    plain, simple = tmp_path / "plain", tmp_path / "simple"
+    counts = ("--num_train=3", "--num_val=1")
+    assert run(plain, *counts) == 0
+    assert run(simple, *counts, "--simple") == 0
+    assert "--num_classes=3" in capsys.readouterr().out.splitlines()[-1]
+    names = (simple / "class_names.txt").read_text().split()
+    assert names == ["sky", "ground", "upright"]
+    # sky; building; road, marking, pavement; tree, car, pedestrian, sign; void
+    expected = np.array([0, 2, 1, 1, 1, 2, 2, 2, 2, 3])
+    for path in (plain / "train" / "annotations").iterdir():
+        with Image.open(path) as image:
+            labels = np.asarray(image)[..., 2]
+        with Image.open(simple / "train" / "annotations" / path.name) as image:
+            merged = np.asarray(image)
+        np.testing.assert_array_equal(merged[..., 2], expected[labels])
+        # A colour for each class, so that no two share a blue value.
+        assert len(np.unique(merged.reshape(-1, 3), axis=0)) <= 4
+    for path in (plain / "train" / "images").iterdir():
+        other = simple / "train" / "images" / path.name
+        assert other.read_bytes() == path.read_bytes()

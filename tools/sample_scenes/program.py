@@ -24,7 +24,7 @@ from segnet.files import expand_path
 from segnet.flagfiles import expand_flagfiles
 from segnet.progress import Progress, command_line
 
-from . import CLASS_NAMES, VOID, render_scene
+from . import CLASS_NAMES, render_scene
 
 __all__ = ["annotation_picture", "main", "write_dataset"]
 
@@ -39,6 +39,13 @@ _OWN_FILE = re.compile(r"(train|val)_\d{5}\.(jpg|png|bmp)")
 # it readable to the eye and mean nothing: the blue channel alone counts.
 _RED = np.array((90, 150, 110, 255, 230, 60, 20, 230, 250, 0), np.uint8)
 _GREEN = np.array((170, 80, 60, 255, 150, 150, 60, 20, 200, 0), np.uint8)
+# With --simple: large classes, which a short training tells apart. Class id by
+# the name of each full class; void comes after them.
+_SIMPLE_NAMES = ("sky", "ground", "upright")
+_SIMPLE_IDS = {"sky": 0, "road": 1, "lane_marking": 1, "pavement": 1}
+_SIMPLE = np.array(
+    [*(_SIMPLE_IDS.get(name, 2) for name in CLASS_NAMES), 3], np.uint8
+)
 
 
 def annotation_picture(labels: np.ndarray) -> np.ndarray:
@@ -54,7 +61,12 @@ def annotation_picture(labels: np.ndarray) -> np.ndarray:
 
 
 def _write_scene(
-    folder: Path, split: str, index: int, size: tuple[int, int], seed: int
+    folder: Path,
+    split: str,
+    index: int,
+    size: tuple[int, int],
+    seed: int,
+    simple: bool,
 ) -> None:
     """Draws and writes one pair; the image format goes by turn."""
     key = [seed, _SPLITS.index(split), index]
@@ -64,6 +76,7 @@ def _write_scene(
     options = {"quality": 90} if suffix == ".jpg" else {}
     path = folder / split / "images" / (stem + suffix)
     Image.fromarray(image).save(path, **options)
+    labels = _SIMPLE[labels] if simple else labels
     picture = Image.fromarray(annotation_picture(labels))
     picture.save(folder / split / "annotations" / f"{stem}.png")
 
@@ -100,6 +113,7 @@ def write_dataset(
     size: tuple[int, int],
     seed: int = 0,
     overwrite: bool = False,
+    simple: bool = False,
 ) -> None:
     """Writes the whole dataset.
 
@@ -109,6 +123,7 @@ def write_dataset(
       size: Height and width of the images in pixels, each at least 16.
       seed: Other seeds give other scenes; at least 0.
       overwrite: Whether scenes of an earlier run are replaced.
+      simple: Whether the annotations have three large classes, not nine.
 
     Raises:
       DataError: `folder` is in use, or holds files of another origin.
@@ -122,10 +137,15 @@ def write_dataset(
     ]
     with Progress(len(scenes), unit="scene", label="draw") as progress:
         for split, index in scenes:
-            _write_scene(folder, split, index, size, seed)
+            _write_scene(folder, split, index, size, seed, simple)
             progress.advance()
     # Last, so that it marks a dataset as complete.
-    (folder / _NAMES_FILE).write_text("\n".join(CLASS_NAMES) + "\n")
+    (folder / _NAMES_FILE).write_text("\n".join(_class_names(simple)) + "\n")
+
+
+def _class_names(simple: bool) -> tuple[str, ...]:
+    """Returns the names of the classes; the id of void is their number."""
+    return _SIMPLE_NAMES if simple else CLASS_NAMES
 
 
 def _define_flags() -> flags.FlagValues:
@@ -141,6 +161,8 @@ def _define_flags() -> flags.FlagValues:
         ("seed", 0, 0, 2**63 - 1, "Another seed gives other scenes."),
     ):
         flags.DEFINE_integer(name, default, text, low, high, **own)
+    text = "Three large classes (sky, ground, upright) instead of nine."
+    flags.DEFINE_boolean("simple", False, text, **own)
     text = "Replace the sample dataset that is in the folder."
     flags.DEFINE_boolean("overwrite", False, text, **own)
     flags.DEFINE_boolean(
@@ -163,15 +185,16 @@ def _parse(argv: Sequence[str]) -> flags.FlagValues:
     return values
 
 
-def _next_step(folder: Path) -> str:
+def _next_step(folder: Path, simple: bool) -> str:
     """Returns the command that converts the training split."""
+    void = len(_class_names(simple))
     return command_line(
         "tools/convert_to_tfrecord.py",
         f"--images_dir={folder}/train/images",
         f"--annotations_dir={folder}/train/annotations",
         f"--output_dir={folder}/records", "--split=train",
-        f"--num_classes={len(CLASS_NAMES)}",
-        f"--class_names={folder / _NAMES_FILE}", f"--void_labels={VOID}",
+        f"--num_classes={void}",
+        f"--class_names={folder / _NAMES_FILE}", f"--void_labels={void}",
     )  # fmt: skip
 
 
@@ -192,7 +215,9 @@ def main(argv: Sequence[str]) -> int:
         folder = Path(expand_path(values.output_dir))
         counts = (values.num_train, values.num_val)
         size = (values.height, values.width)
-        write_dataset(folder, counts, size, values.seed, values.overwrite)
+        write_dataset(
+            folder, counts, size, values.seed, values.overwrite, values.simple
+        )
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_status
@@ -203,5 +228,5 @@ def main(argv: Sequence[str]) -> int:
         print("interrupted: the dataset is incomplete", file=sys.stderr)
         return 130
     pairs = f"{counts[0]} train and {counts[1]} val pairs in {folder}"
-    print(f"{pairs}; next: {_next_step(folder)}")
+    print(f"{pairs}; next: {_next_step(folder, values.simple)}")
     return 0
