@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import tensorflow as tf
 from conftest import lines, run_flags
@@ -9,7 +11,8 @@ from conftest import lines, run_flags
 import main
 from segnet.config import config_file
 from segnet.data import datasets
-from segnet.training import checkpoint, saved_weights
+from segnet.evaluation import inference
+from segnet.training import checkpoint, optim, saved_weights
 from segnet.training.run import create_network
 
 
@@ -168,3 +171,78 @@ def test_a_loss_that_is_not_finite_stops_the_run(data_dir, tmp_path, capsys):
     assert "--learning_rate" in error
     # Nothing that is not finite was saved.
     assert not list((tmp_path / "run").glob("checkpoints/ckpt-*"))
+
+
+def test_a_batch_is_no_more_than_the_split(data_dir, tmp_path, capsys):
+    """10 images; one that was typed is not changed, one of a recipe is."""
+    recipe = tmp_path / "recipe.flags"
+    recipe.write_text("--batch_size=32\n--resolution_schedule=16x32x64:1\n")
+    command = [
+        word
+        for word in run_flags(data_dir, tmp_path / "run", "--epochs=2")
+        if "batch_size" not in word
+    ]
+    flagfile = f"--flagfile={recipe}"
+    assert main.main([*command, flagfile, "--batch_size=12"]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "--batch_size=12: a batch of 12 is more than the 10" in error
+    assert not (tmp_path / "run").exists()
+    assert main.main([*command, flagfile]) == 0
+    output = capsys.readouterr().out
+    assert "a batch of 64 is more than the 10 training images" in output
+    assert lines(tmp_path / "run")[-1]["step"] == 2
+    # The recipe's flags are still those of the run.
+    assert main.main([*command, flagfile, "--batch_size=32"]) == 0
+
+
+def test_what_is_plausibly_wrong_is_said_once(
+    data_dir, tmp_path, capsys, monkeypatch
+):
+    """A network that sees walls everywhere; wide inputs."""
+    monkeypatch.setattr(
+        inference.Predictor,
+        "__call__",
+        lambda self, images: tf.one_hot(tf.ones(images.shape[:3], tf.int32), 3),
+    )
+    command = run_flags(
+        data_dir,
+        tmp_path / "run",
+        "--epochs=2",
+        "--input_width=96",
+    )
+    assert main.main(command) == 0
+    warned = capsys.readouterr().err.splitlines()
+    names = [line.rpartition("--silence=")[2] for line in warned]
+    assert names == ["aspect_ratio)", "one_prediction)"]
+    assert all(line.startswith("warning: ") for line in warned)
+    assert "the network predicts 'wall' for every pixel of 'val'" in warned[1]
+    shutil.rmtree(tmp_path / "run")
+    assert main.main([*command, "--silence=one_prediction,aspect_ratio"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_a_loss_that_rises_is_said(data_dir, tmp_path, capsys, monkeypatch):
+    """The learning rate of the second epoch is a mistake's."""
+    rates = optim.LearningRate
+
+    def jump(self, step):
+        return 1e-6 if step < 5 else 20.0
+
+    monkeypatch.setattr(rates, "__call__", jump)
+    status = main.main(
+        run_flags(
+            data_dir,
+            tmp_path / "run",
+            "--epochs=2",
+            "--optimizer=sgd",
+            "--gradient_clip_norm=1",
+            "--evaluate_every_epochs=0",
+            "--silence=one_prediction",
+        )
+    )
+    assert status == 0
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert error.startswith("warning: the mean loss rose from ")
+    assert "in epoch 1 to" in error and "(--silence=rising_loss)" in error

@@ -12,7 +12,8 @@ import tensorflow as tf
 from conftest import lines, run_flags
 
 import main
-from segnet.training import checkpoint
+from segnet.evaluation import inference
+from segnet.training import checkpoint, recalibration
 
 ALL = (
     "--epochs=2",
@@ -76,10 +77,59 @@ def test_stopped_and_resumed_is_the_same_run(
     state = _variables(tmp_path / "run")
     assert state["state/step/.ATTRIBUTES/VARIABLE_VALUE"] == stop_after
     assert main.main(command) == 0
-    expected, found = _variables(undisturbed), _variables(tmp_path / "run")
+    _assert_equal_runs(tmp_path / "run", undisturbed)
+
+
+def _assert_equal_runs(found, expected):
+    scores = [
+        [line for line in lines(run) if line.pop("val_seconds", None)]
+        for run in (found, expected)
+    ]
+    assert scores[0] == scores[1]
+    found, expected = _variables(found), _variables(expected)
     assert expected.keys() == found.keys()
     for key, value in expected.items():
         np.testing.assert_array_equal(value, found[key], err_msg=key)
+
+
+def _signal_at_call(number, function):
+    """A function whose so many-th call begins with a SIGTERM."""
+    calls = []
+
+    def call(*arguments):
+        calls.append(arguments)
+        if len(calls) == number:
+            signal.raise_signal(signal.SIGTERM)
+        return function(*arguments)
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("owner", "number"),
+    [
+        # 5 images, 4 a pass: the first and the last pass of the evaluations.
+        (inference.Predictor, 1),
+        (inference.Predictor, 4),
+        (recalibration.Recalibration, 2),
+    ],
+)
+def test_an_evaluation_that_a_signal_ends_is_made_up_for(
+    owner, number, undisturbed, data_dir, tmp_path, monkeypatch, capsys
+):
+    command = run_flags(data_dir, tmp_path / "run", *ALL)
+    with monkeypatch.context() as patched:
+        stopped = _signal_at_call(number, owner.__call__)
+        patched.setattr(owner, "__call__", stopped)
+        assert main.main(command) == 143
+    step = 2 if number == 1 else 4
+    assert f"stopped after step {step}, all is saved" in capsys.readouterr().out
+    state = _variables(tmp_path / "run")
+    assert state["state/step/.ATTRIBUTES/VARIABLE_VALUE"] == step
+    evaluated = state["state/evaluated_step/.ATTRIBUTES/VARIABLE_VALUE"]
+    assert evaluated == (-1 if number == 1 else 2)
+    assert main.main(command) == 0
+    _assert_equal_runs(tmp_path / "run", undisturbed)
 
 
 def test_evaluate_scores_the_averages(undisturbed, capsys):
