@@ -1,21 +1,23 @@
 """How each program begins and ends: signals, output streams, packages.
 
-`run` is called before anything but the standard library is imported, so that
-Ctrl-C and a missing package are answered in one line then, too.
+`run` is called before packages are imported, so that Ctrl-C and a package that
+is missing are answered in one line then, too. Until it is called Ctrl-C shows a
+traceback: this module is small and imports little.
 """
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import io
 import os
-import select
 import signal
 import sys
-from collections.abc import Callable, Sequence
-from types import FrameType
-from typing import Any
+
+TYPE_CHECKING = False  # The module `typing` would take longer than all of it.
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from types import FrameType
+    from typing import Any
 
 __all__ = ["run"]
 
@@ -42,8 +44,8 @@ def run(
       file cannot be read or written, or the output was to be kept and could
       not be.
     """
-    _leave_on_signals(name, stopped)
     output = _open_streams(name)
+    _leave_on_signals(name, stopped)
     try:
         status = main(sys.argv)
     except SystemExit as error:  # of argparse
@@ -79,9 +81,8 @@ def _leave_on_signals(name: str, stopped: str) -> None:
         # Not of the processes that this one has forked.
         if os.getpid() == owner:
             line = f"{name}: {_STOPPED[signal.Signals(number)]}{after}\n"
-            with contextlib.suppress(Exception):
-                sys.stdout.flush()
-                sys.stderr.write(line)
+            sys.stdout.flush()
+            sys.stderr.write(line)
         os._exit(128 + number)
 
     for number in _STOPPED:
@@ -163,6 +164,8 @@ class _Output(io.RawIOBase):
             try:
                 rest = rest[os.write(self._descriptor, rest) :]
             except BlockingIOError:  # A pipe that others made so is full.
+                import select
+
                 select.select((), (self._descriptor,), ())
             except OSError as error:
                 self._ended = True

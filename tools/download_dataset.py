@@ -22,7 +22,6 @@ def main(argv: Sequence[str]) -> int:
     # Imported here, so that a signal meanwhile is answered by `entry`.
     from tools import downloading
 
-    downloading.take_signals()
     return downloading.main(argv)
 
 

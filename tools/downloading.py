@@ -36,7 +36,7 @@ try:
 except ImportError:
     tqdm = None
 
-__all__ = ["main", "take_signals"]
+__all__ = ["main"]
 
 _VGG16_FILE = "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"
 # Settings from the environment: default, and what the value must match.
@@ -353,9 +353,10 @@ def main(argv: Sequence[str]) -> int:
     part = source.part
     status = 1
     try:
-        part.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(part.parent):
-            get(source)
+        with _signals_raised():
+            part.parent.mkdir(parents=True, exist_ok=True)
+            with _locked(part.parent):
+                get(source)
         return 0
     except KeyboardInterrupt as signalled:
         (number,) = signalled.args or (signal.SIGINT,)
@@ -378,12 +379,19 @@ def main(argv: Sequence[str]) -> int:
     return status
 
 
-def _stop(number: int, frame: object) -> None:
-    raise KeyboardInterrupt(number)
+@contextlib.contextmanager
+def _signals_raised() -> Iterator[None]:
+    """Lets the signals that end the program unwind it."""
 
+    def stop(number: int, frame: object) -> None:
+        raise KeyboardInterrupt(number)
 
-def take_signals() -> None:
-    """Lets the signals that end the program unwind `main`."""
-    for number in _SIGNALS:
-        if signal.getsignal(number) != signal.SIG_IGN:
-            signal.signal(number, _stop)
+    handlers = {number: signal.getsignal(number) for number in _SIGNALS}
+    taken = [n for n, handler in handlers.items() if handler != signal.SIG_IGN]
+    try:
+        for number in taken:
+            signal.signal(number, stop)
+        yield
+    finally:
+        for number in taken:
+            signal.signal(number, handlers[number])
