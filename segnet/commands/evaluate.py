@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from segnet.commands.trained import load_trained
 from segnet.config.flags import Command
@@ -10,7 +11,7 @@ from segnet.config.workdir import evaluation_path
 from segnet.data import sources
 from segnet.evaluation import metrics
 from segnet.evaluation.evaluate import Evaluation
-from segnet.files import write_text
+from segnet.files import gfile, write_errors, write_text
 from segnet.progress import say
 from segnet.records.splits import read_manifest
 from segnet.runtime import distributed
@@ -30,27 +31,35 @@ def run(command: Command) -> int:
         config,
         pad=trained.runtime.needs_static_shapes,
     )
+    if distributed.is_chief():
+        say(f"weights: {trained.weights}")
     scores = evaluation(with_boundary_f1=True, show_progress=True)
     if not distributed.is_chief():
         return 0
-    target = evaluation_path(config.workdir, config.eval_split)
+    _show(scores, config.class_names)
+    # Last, since it can fail.
+    folder = command.output_dir or config.workdir
+    target = evaluation_path(folder, config.eval_split)
     result = {
         "split": config.eval_split,
         **scores,
         "checkpoint": trained.checkpoint,
         "tta": command.tta,
     }
+    with write_errors(folder):
+        gfile(folder).makedirs(folder)
     write_text(target, json.dumps(result, indent=2) + "\n")
+    say(f"written to {target}")
+    return 0
+
+
+def _show(scores: dict[str, Any], class_names: tuple[str, ...]) -> None:
+    """Prints the scores, and what classes are taken for."""
     confusion = metrics.format_confusion(
-        scores["confusion_matrix"], config.class_names
+        scores["confusion_matrix"], class_names
     )
-    say(
-        f"{metrics.format_table(scores)}\n\n"
-        f"confusion, percent of the truth\n{confusion}"
-    )
+    say(f"{metrics.format_table(scores)}\n\n{confusion}")
     say(
         f"boundary F1 took {scores['boundary_f1_seconds']:.1f} s of "
         f"computing for {scores['images']} images"
     )
-    say(f"written to {target}")
-    return 0

@@ -34,6 +34,13 @@ class TrainedRun:
     checkpoint: str
     predictor: Predictor
 
+    @property
+    def weights(self) -> str:
+        """The checkpoint in use and, where its name says it, its step."""
+        step = self.checkpoint.rpartition("-")[2]
+        after = f", step {step}" if step.isdecimal() else ""
+        return f"{self.checkpoint}{after}"
+
 
 def load_trained(command: Command) -> TrainedRun:
     """Loads the network of a workdir.

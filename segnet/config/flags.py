@@ -45,7 +45,7 @@ class Command:
       typed: Names of those that stand on the command line itself, not in a
         file of flags.
       image_path: Predict: a file or a folder.
-      output_dir: Predict: where results go; empty for the workdir.
+      output_dir: Evaluate, predict: where results go; empty for the workdir.
       checkpoint: Which weights evaluate and predict use.
       tta: Whether evaluate and predict see each image several times.
     """
@@ -78,7 +78,8 @@ def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_string(
         "output_dir",
         "",
-        "predict: where results go. Default: WORKDIR/predictions.",
+        "evaluate, predict: where results go. Default: WORKDIR, and "
+        "WORKDIR/predictions.",
         flag_values=values,
     )
     flags.DEFINE_string(

@@ -26,6 +26,7 @@ __all__ = [
 # Batches of training, and images of evaluation, that wait for the device.
 _BATCHES_AHEAD = 8
 _IMAGES_AHEAD = 16
+_PIXELS_AHEAD = 2**26  # so fewer images where they are large
 
 
 def record_at(
@@ -147,10 +148,14 @@ def create_eval_dataset(
         resized = resizing.resize_image(image, height, width)
         return resizing.to_uint8(resized), label
 
+    largest = max(height * width for height, width, _ in source.manifest.sizes)
+    images_ahead = max(1, min(_IMAGES_AHEAD, _PIXELS_AHEAD // largest))
     dataset = tf.data.Dataset.range(
         shard_index, source.num_records, shard_count
     )
     dataset = dataset.map(
-        sample, num_parallel_calls=num_parallel_calls(), deterministic=True
+        sample,
+        num_parallel_calls=min(num_parallel_calls(), images_ahead),
+        deterministic=True,
     )
-    return dataset.prefetch(_IMAGES_AHEAD).with_options(pipeline_options())
+    return dataset.prefetch(images_ahead).with_options(pipeline_options())

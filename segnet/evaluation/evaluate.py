@@ -22,10 +22,8 @@ from segnet.runtime import distributed
 
 __all__ = ["Evaluation"]
 
-# Pixels of the labels whose scoring may wait while the network goes on. An
-# image counts as a megapixel at least, since its logits wait with it.
-_MAX_WAITING_PIXELS = 2**26
-_MIN_PIXELS = 2**20
+# Of logits and labels whose scoring may wait while the network goes on.
+_MAX_WAITING_BYTES = 2**29
 
 
 class Evaluation:
@@ -101,10 +99,8 @@ class Evaluation:
                 pool,
                 scores.score,
                 self._predictions(rank, size, guard),
-                limit=_MAX_WAITING_PIXELS,
-                cost=lambda item: max(
-                    item[1].shape.num_elements(), _MIN_PIXELS
-                ),
+                limit=_MAX_WAITING_BYTES,
+                cost=_num_bytes,
             ):
                 scores.add(score)
                 progress.advance()
@@ -131,6 +127,10 @@ class Evaluation:
             min(eval_batch_size(self._config), self._source.num_records),
             pad=self._pad,
         )
+
+
+def _num_bytes(tensors: tuple[tf.Tensor, ...]) -> int:
+    return sum(x.shape.num_elements() * x.dtype.size for x in tensors)
 
 
 @dataclasses.dataclass(frozen=True)

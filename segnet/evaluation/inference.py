@@ -196,20 +196,17 @@ def labels_at(logits: tf.Tensor, height: int, width: int) -> np.ndarray:
     """
     rows = max(1, _BAND_VALUES // (width * logits.shape[-1]))
     with _TRACING:  # Called from several threads, traced by one.
-        whole_labels, widen, band_labels = _create_label_functions()
+        whole_labels, band_labels = _create_label_functions()
     if rows >= height:
         return whole_labels(logits, tf.constant([height, width])).numpy()
+    labels = np.empty([height, width], np.uint8)
     with _ONE_LARGE:
-        wide = widen(logits, tf.constant(width))
-        bands = [
-            band_labels(
-                wide,
-                tf.constant([first, min(first + rows, height)]),
-                tf.constant(height),
+        for first in range(0, height, rows):
+            band = tf.constant([first, min(first + rows, height)])
+            labels[first : first + rows] = band_labels(
+                logits, band, tf.constant([height, width])
             )
-            for first in range(0, height, rows)
-        ]
-    return np.concatenate(bands)
+    return labels
 
 
 @functools.cache
@@ -220,27 +217,21 @@ def _create_label_functions() -> tuple[Callable[..., tf.Tensor], ...]:
     would compile anew.
     """
     image = tf.TensorSpec([None, None, None], tf.float32)
-    number, pair = tf.TensorSpec([], tf.int32), tf.TensorSpec([2], tf.int32)
+    pair = tf.TensorSpec([2], tf.int32)
 
     @tf.function(input_signature=[image, pair], autograph=False)
     def whole_labels(logits: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
         with tf.device(_CPU):
             return _largest(tf.image.resize(logits[None], size, "bilinear")[0])
 
-    @tf.function(input_signature=[image, number], autograph=False)
-    def widen(logits: tf.Tensor, width: tf.Tensor) -> tf.Tensor:
-        with tf.device(_CPU):
-            size = tf.stack([tf.shape(logits)[0], width])
-            return tf.image.resize(logits[None], size, "bilinear")[0]
-
-    @tf.function(input_signature=[image, pair, number], autograph=False)
+    @tf.function(input_signature=[image, pair, pair], autograph=False)
     def band_labels(
-        wide: tf.Tensor, band: tf.Tensor, height: tf.Tensor
+        logits: tf.Tensor, band: tf.Tensor, size: tf.Tensor
     ) -> tf.Tensor:
         with tf.device(_CPU):
-            return _largest(_enlarged_rows(wide, band, height))
+            return _largest(_enlarged_rows(logits, band, size))
 
-    functions = (whole_labels, widen, band_labels)
+    functions = (whole_labels, band_labels)
     return tuple(function.get_concrete_function() for function in functions)
 
 
@@ -251,21 +242,27 @@ def _largest(logits: tf.Tensor) -> tf.Tensor:
 
 
 def _enlarged_rows(
-    values: tf.Tensor, band: tf.Tensor, height: tf.Tensor
+    values: tf.Tensor, band: tf.Tensor, size: tf.Tensor
 ) -> tf.Tensor:
-    """Rows of `tf.image.resize(values, [height, width])`, bilinear.
+    """Rows of `tf.image.resize(values, size)`, bilinear.
 
     Args:
-      values: float32 `[rows, width, channels]`.
+      values: float32 `[height, width, channels]`.
       band: int32 `[2]`, first row and end.
-      height: int32 scalar, all rows of the result.
+      size: int32 `[2]`, height and width of the whole result.
     """
     count = tf.shape(values)[0]
-    scale = tf.cast(count, tf.float32) / tf.cast(height, tf.float32)
+    scale = tf.cast(count, tf.float32) / tf.cast(size[0], tf.float32)
     rows = tf.cast(tf.range(band[0], band[1]), tf.float32)
     rows = (rows + 0.5) * scale - 0.5
-    above = tf.floor(rows)
-    first = tf.gather(values, tf.maximum(tf.cast(above, tf.int32), 0))
+    floor = tf.floor(rows)
+    above = tf.maximum(tf.cast(floor, tf.int32), 0)
     below = tf.minimum(tf.cast(tf.math.ceil(rows), tf.int32), count - 1)
-    second = tf.gather(values, below)
-    return first + (second - first) * (rows - above)[:, None, None]
+    # No more rows are widened than are needed.
+    values = values[above[0] : below[-1] + 1]
+    wide = tf.image.resize(
+        values[None], tf.stack([tf.shape(values)[0], size[1]]), "bilinear"
+    )[0]
+    first = tf.gather(wide, above - above[0])
+    second = tf.gather(wide, below - above[0])
+    return first + (second - first) * (rows - floor)[:, None, None]

@@ -20,6 +20,10 @@ __all__ = [
     "summarize",
 ]
 
+_PAIRS = 1 << 22  # counted at a time
+# Of more classes the matrix is too wide to read; so many pairs are shown.
+_MAX_MATRIX = 12
+_NUM_WORST = 5
 _COLUMNS = (
     ("IoU", "iou"),
     ("accuracy", "accuracy"),
@@ -90,9 +94,14 @@ def _count_pairs(
         pairs = np.minimum(rows, 15) << 4 | columns
         counts = Image.fromarray(pairs.reshape(1, -1)).histogram()
         return np.array(counts, np.int64).reshape(16, 16)[:num_rows]
-    pairs = rows.astype(np.intp) * 256 + columns
-    counts = np.bincount(pairs.ravel(), minlength=256 * 256)
-    return counts.reshape(256, 256)[:num_rows].astype(np.int64)
+    rows, columns = rows.ravel(), columns.ravel()
+    total = np.zeros([256 * 256], np.int64)
+    # Of a large image some at a time: each is an integer of 8 bytes here.
+    for start in range(0, rows.size, _PAIRS):
+        pairs = rows[start : start + _PAIRS].astype(np.intp) * 256
+        pairs += columns[start : start + _PAIRS]
+        total += np.bincount(pairs, minlength=256 * 256)
+    return total.reshape(256, 256)[:num_rows]
 
 
 def _bytes(values: np.ndarray) -> np.ndarray:
@@ -205,7 +214,7 @@ def format_table(summary: dict[str, Any]) -> str:
         classes, is shown where it is there.
 
     Returns:
-      Lines of equal columns: the classes (in percent), then the means.
+      Lines of equal columns: the classes, then the means.
     """
     per_class = summary["per_class"]
     columns = [
@@ -215,13 +224,11 @@ def format_table(summary: dict[str, Any]) -> str:
     ]
     rows = [["class", *(title for title, _ in columns), "pixels"]]
     for name, row in per_class.items():
-        scores = [_percent(row.get(key)) for _, key in columns]
+        scores = [_score(row.get(key)) for _, key in columns]
         rows.append([name, *scores, str(row["pixels"])])
     lines = _align(rows)
     means = [
-        [title, _percent(summary[key])]
-        for title, key in _MEANS
-        if key in summary
+        [title, _score(summary[key])] for title, key in _MEANS if key in summary
     ]
     means.append(["pixels", str(summary["pixels"])])
     return "\n".join([*lines, "-" * len(lines[0]), *_align(means)])
@@ -235,19 +242,41 @@ def format_confusion(confusion: np.ndarray, class_names: Sequence[str]) -> str:
       class_names: One for each class.
 
     Returns:
-      Lines of equal columns; entries are percent of the row, classes without
-      a pixel in the truth have dashes.
+      A heading and lines of equal columns: the whole matrix, or of many classes
+      the pairs that are confused most. Entries are shares of the pixels of a
+      class, in 0..1; classes without a pixel in the truth have dashes.
     """
+    confusion = np.asarray(confusion)
+    shares = confusion / np.maximum(confusion.sum(1, keepdims=True), 1)
+    if len(class_names) > _MAX_MATRIX:
+        return _format_worst(confusion, shares, class_names)
     rows = [["truth \\ predicted", *class_names]]
-    for name, counts in zip(class_names, np.asarray(confusion), strict=True):
-        shares = _ratios(counts, np.full_like(counts, counts.sum()))
-        rows.append([name, *(_percent(share) for share in shares)])
-    return "\n".join(_align(rows))
+    for name, counts, row in zip(class_names, confusion, shares, strict=True):
+        known = counts.any()
+        rows.append([name, *(_score(x if known else None) for x in row)])
+    heading = "confusion, shares of the truth"
+    return "\n".join([heading, *_align(rows)])
 
 
-def _percent(value: float | None) -> str:
-    """A score as people read it."""
-    return "-" if value is None else f"{100.0 * value:.2f}"
+def _format_worst(
+    confusion: np.ndarray, shares: np.ndarray, class_names: Sequence[str]
+) -> str:
+    """The pairs of classes of which the largest share is taken for another."""
+    wrong = shares * (1 - np.eye(len(shares)))
+    order = np.argsort(-wrong, axis=None, kind="stable")[:_NUM_WORST]
+    rows = [["truth -> predicted", "share", "pixels"]]
+    for truth, predicted in np.transpose(np.unravel_index(order, wrong.shape)):
+        if wrong[truth, predicted]:
+            names = f"{class_names[truth]} -> {class_names[predicted]}"
+            share = _score(wrong[truth, predicted])
+            rows.append([names, share, str(confusion[truth, predicted])])
+    heading = "worst confusions, shares of the truth"
+    return "\n".join([heading, *_align(rows)])
+
+
+def _score(value: float | None) -> str:
+    """A score, in 0..1, as people read it."""
+    return "-" if value is None else f"{value:.4f}"
 
 
 def _align(rows: Sequence[Sequence[str]]) -> list[str]:

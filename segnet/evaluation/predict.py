@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import concurrent.futures
 import dataclasses
-import functools
-import os
 from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
@@ -14,58 +12,22 @@ import tensorflow as tf
 from segnet.config import Config
 from segnet.config.schedule import eval_batch_size
 from segnet.data import resizing
-from segnet.errors import ConfigError, DataError
-from segnet.evaluation import inference
-from segnet.evaluation.ahead import map_ahead
-from segnet.files import write_bytes, write_errors
+from segnet.errors import DataError
+from segnet.evaluation import inference, results
+from segnet.evaluation.ahead import Budget, map_ahead
+from segnet.files import gfile, write_bytes, write_errors
 from segnet.images import image_files, overlay
 
-__all__ = ["find_inputs", "predict"]
+__all__ = ["predict"]
 
-# Pictures that are read ahead or wait to be written.
+# Pictures that are read ahead or wait to be written. Those that have more
+# pixels than are kept are read a second time when they are written.
 _MAX_WAITING = 32
-
-
-def find_inputs(image_path: str) -> list[str]:
-    """The pictures to label.
-
-    Args:
-      image_path: A file or a folder.
-
-    Returns:
-      Paths, sorted by name.
-
-    Raises:
-      ConfigError: If there is no such path.
-      DataError: If the folder has no image, or two with one stem.
-    """
-    if not image_path:
-        raise ConfigError(
-            "--mode=predict needs --image_path: an image file or a folder"
-        )
-    if os.path.isfile(image_path):
-        return [image_path]
-    if not os.path.isdir(image_path):
-        raise ConfigError(
-            f"--image_path={image_path} does not exist; give an image file "
-            "or a folder of images"
-        )
-    paths = [str(path) for path in image_files.list_images(image_path)]
-    if not paths:
-        raise DataError(
-            f"{image_path}: no image "
-            f"({', '.join(image_files.IMAGE_SUFFIXES)}) in this folder; give "
-            "another --image_path"
-        )
-    by_stem: dict[str, str] = {}
-    for path in paths:
-        other = by_stem.setdefault(_stem(path), path)
-        if other != path:
-            raise DataError(
-                f"{path} and {other} have the same stem, so their results "
-                "would overwrite each other; rename one"
-            )
-    return paths
+_MAX_WAITING_BYTES = 2**29  # of logits
+_KEPT_PIXELS = 2**21
+# What is decoded, coloured and encoded at a time, in threads.
+_MAX_PIXELS = 2**26
+_ALIGNMENT = 64  # bytes, of what TensorFlow's operations take
 
 
 def predict(
@@ -81,7 +43,8 @@ def predict(
 
     A picture of any size is resized to the network's input, as in training;
     the logits are brought back to the picture's own size. A picture that
-    cannot be read does not keep the others from being labelled.
+    cannot be read does not keep the others from being labelled, nor does one
+    whose results would replace files that are none.
 
     Args:
       predictor: As for `evaluate.Evaluation`.
@@ -92,30 +55,32 @@ def predict(
       advance: Called with the number of pictures done.
 
     Returns:
-      One line for each picture that could not be read.
+      One line for each picture that was not labelled.
 
     Raises:
       RunError: If a result cannot be written.
     """
     with write_errors(output_dir):
-        tf.io.gfile.makedirs(output_dir)
+        gfile(output_dir).makedirs(output_dir)
     problems: list[str] = []
-    load = functools.partial(
-        _load, height=config.input_height, width=config.input_width
-    )
-    write = functools.partial(
-        _write, output_dir=output_dir, class_names=config.class_names
-    )
+    work = _Work(output_dir, config)
     with concurrent.futures.ThreadPoolExecutor() as pool:
-        loaded = map_ahead(pool, load, paths, limit=_MAX_WAITING)
-        good = _without_problems(loaded, problems)
+        loaded = map_ahead(pool, work.load, paths, limit=_MAX_WAITING)
+        good = _without_problems(loaded, problems, advance)
         predicted = inference.predict_images(
             predictor,
             ((picture.pixels, picture) for picture in good),
             min(eval_batch_size(config), len(paths)),
             pad=pad,
         )
-        for _ in map_ahead(pool, write, predicted, limit=_MAX_WAITING):
+        written = map_ahead(
+            pool,
+            work.write,
+            predicted,
+            limit=_MAX_WAITING_BYTES,
+            cost=lambda item: 4 * item[0].shape.num_elements(),
+        )
+        for _ in _without_problems(written, problems, advance):
             advance(1)
     return problems
 
@@ -126,50 +91,100 @@ class _Picture:
 
     Attributes:
       path: Of the file.
-      image: uint8 `[image height, image width, 3]`.
+      image: uint8 `[image height, image width, 3]`; None of a large one.
       pixels: uint8 `[input height, input width, 3]`.
     """
 
     path: str
-    image: np.ndarray
+    image: np.ndarray | None
     pixels: tf.Tensor
 
 
-def _stem(path: str) -> str:
-    return os.path.splitext(os.path.basename(path))[0]
+class _Work:
+    """What threads do with a picture before and after the network."""
+
+    def __init__(self, output_dir: str, config: Config) -> None:
+        """Writes to a folder."""
+        self._output_dir = output_dir
+        self._config = config
+        self._budget = Budget(_MAX_PIXELS)
+
+    def load(self, path: str) -> _Picture | DataError:
+        """A picture, or why it cannot be labelled."""
+        try:
+            for target in results.result_paths(self._output_dir, path):
+                if not results.may_write(target):
+                    raise DataError(
+                        f"{path}: is not labelled, because {target} is there "
+                        "and no result of an earlier prediction; move it away "
+                        "or give another --output_dir"
+                    )
+            with self._budget.taken(image_files.count_pixels(path)):
+                image = image_files.load_image(path)
+                resized = resizing.resize_image(
+                    _to_tensor(image),
+                    self._config.input_height,
+                    self._config.input_width,
+                )
+                small = image.shape[0] * image.shape[1] <= _KEPT_PIXELS
+                kept = image if small else None
+                del image  # before others have their turn
+        except DataError as error:
+            return error
+        return _Picture(path, kept, resizing.to_uint8(resized))
+
+    def write(
+        self, predicted: tuple[tf.Tensor, _Picture]
+    ) -> _Picture | DataError:
+        """Writes both results of a picture."""
+        logits, picture = predicted
+        with self._budget.taken(image_files.count_pixels(picture.path)):
+            try:
+                image = picture.image
+                if image is None:
+                    image = image_files.load_image(picture.path)
+            except DataError as error:  # It has changed since.
+                return error
+            self._write(logits, image, picture.path)
+        return picture
+
+    def _write(self, logits: tf.Tensor, image: np.ndarray, path: str) -> None:
+        """Of large pictures there is one copy of each at a time."""
+        label = inference.labels_at(logits, *image.shape[:2])
+        labels_path, overlay_path = results.result_paths(self._output_dir, path)
+        write_bytes(
+            labels_path, image_files.encode_label(label, results.SOFTWARE)
+        )
+        names = self._config.class_names
+        write_bytes(
+            overlay_path,
+            overlay.encode_overlay(image, label, names, results.SOFTWARE),
+        )
 
 
-def _load(path: str, height: int, width: int) -> _Picture | DataError:
-    """A picture, or what is wrong with it."""
-    try:
-        image = image_files.load_image(path)
-    except DataError as error:
-        return error
-    resized = resizing.resize_image(tf.constant(image), height, width)
-    return _Picture(path, image, resizing.to_uint8(resized))
+def _to_tensor(image: np.ndarray) -> tf.Tensor:
+    """An image as a tensor; a large one outside of TensorFlow's own memory.
+
+    That grows with the largest tensor, by the size of two, and never shrinks.
+    """
+    if image.size <= 3 * _KEPT_PIXELS:
+        return tf.constant(image)
+    buffer = np.empty([image.size + _ALIGNMENT], np.uint8)
+    start = -buffer.ctypes.data % _ALIGNMENT
+    aligned = buffer[start : start + image.size].reshape(image.shape)
+    aligned[:] = image
+    return tf.experimental.dlpack.from_dlpack(aligned.__dlpack__())
 
 
 def _without_problems(
-    loaded: Iterable[_Picture | DataError], problems: list[str]
+    pictures: Iterable[_Picture | DataError],
+    problems: list[str],
+    advance: Callable[[int], None],
 ) -> Iterator[_Picture]:
-    """Passes pictures on and notes what could not be read."""
-    for result in loaded:
+    """Passes pictures on; those with a problem are noted and done."""
+    for result in pictures:
         if isinstance(result, DataError):
             problems.append(str(result))
+            advance(1)
         else:
             yield result
-
-
-def _write(
-    predicted: tuple[tf.Tensor, _Picture],
-    output_dir: str,
-    class_names: tuple[str, ...],
-) -> None:
-    """Writes both results of one picture."""
-    logits, picture = predicted
-    label = inference.labels_at(logits, *picture.image.shape[:2])
-    drawn = overlay.draw_overlay(picture.image, label, class_names)
-    target = os.path.join(output_dir, _stem(picture.path))
-    write_bytes(f"{target}_labels.png", image_files.encode_label(label))
-    pixels = np.asarray(drawn)
-    write_bytes(f"{target}_overlay.png", image_files.encode_image_png(pixels))

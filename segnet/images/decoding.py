@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import math
 import os
 import struct
 import warnings
@@ -31,7 +30,8 @@ __all__ = [
     "rotation",
 ]
 
-# Refused here; a filter set for each picture would not suit threads.
+# For half of what is refused; a filter set for each picture would not suit
+# threads.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 _FORMATS = ("JPEG", "PNG", "BMP")
@@ -86,13 +86,11 @@ def open_image(path: str | os.PathLike[str]) -> tuple[Image.Image, bytes]:
                 # gives up, so such a file would pass and stop the training.
                 png.check(data)
             image = Image.open(io.BytesIO(data), formats=_FORMATS)
-        if image.width * image.height > (Image.MAX_IMAGE_PIXELS or math.inf):
-            raise Image.DecompressionBombError
         if image.width * image.height > _JPEG_PIXELS_A_BYTE * len(data):
             _check_size(path, image, data)
         return image, data
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
-        limit = Image.MAX_IMAGE_PIXELS
+        limit = 2 * (Image.MAX_IMAGE_PIXELS or 0)  # above it, Pillow refuses
         raise DataError(
             f"{path}: has more than {limit:,} pixels; cut it into tiles or "
             "make it smaller"

@@ -23,6 +23,7 @@ from segnet.images import png
 from segnet.images.decoding import (
     bit_depth_of,
     check_pixels,
+    count_pixels,
     decode_pixels,
     is_dark,
     open_image,
@@ -32,6 +33,7 @@ from segnet.images.decoding import (
 __all__ = [
     "IMAGE_SUFFIXES",
     "EncodedImage",
+    "count_pixels",
     "encode_image_png",
     "encode_label",
     "list_images",
@@ -40,6 +42,7 @@ __all__ = [
 ]
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
+_BAND_PIXELS = 1 << 22  # copied at a time
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,9 +127,20 @@ def load_image(path: str | os.PathLike[str]) -> np.ndarray:
         incomplete, or has more pixels than Pillow's limit.
     """
     image, data = open_image(path)
-    return np.asarray(
-        _rgb(decode_pixels(image, data, path), bit_depth_of(data))
-    )
+    return _pixels(_rgb(decode_pixels(image, data, path), bit_depth_of(data)))
+
+
+def _pixels(image: Image.Image) -> np.ndarray:
+    """The pixels of an RGB image, without a second copy of large ones."""
+    width, height = image.size
+    step = max(1, _BAND_PIXELS // width)
+    if step >= height:
+        return np.asarray(image)
+    pixels = np.empty([height, width, 3], np.uint8)
+    for top in range(0, height, step):
+        bottom = min(top + step, height)
+        pixels[top:bottom] = np.asarray(image.crop((0, top, width, bottom)))
+    return pixels
 
 
 def read_image(
@@ -166,13 +180,16 @@ def read_image(
     )
 
 
-def encode_label(label: np.ndarray) -> bytes:
-    """Encodes labels, uint8 `[height, width]`, as 8-bit greyscale PNG."""
+def encode_label(label: np.ndarray, software: str = "") -> bytes:
+    """Encodes labels, uint8 `[height, width]`, as 8-bit greyscale PNG.
+
+    `software` is the program that the file names, if any.
+    """
     if label.ndim != 2 or label.dtype != np.uint8:
         raise ValueError(
             f"a label is uint8 [height, width], not {label.dtype} {label.shape}"
         )
-    return png.encode(label, label.shape[1], png.GREY)
+    return png.encode(label, label.shape[1], png.GREY, software)
 
 
 def encode_image_png(image: np.ndarray) -> bytes:

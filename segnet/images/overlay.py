@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import math
+from collections.abc import Iterator
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from segnet.constants import IGNORE_LABEL, MAX_CLASSES
+from segnet.images import png
 
-__all__ = ["PALETTE", "colour_labels", "draw_overlay"]
+__all__ = ["PALETTE", "colour_labels", "encode_overlay"]
 
 _OPACITY = 0.5
 # A smaller image is enlarged, so that it can be looked at beside its legend.
 _SMALLEST_WIDTH = 480
 _LARGEST_HEIGHT = 4096
+_LARGEST_TEXT = 200
+_BAND_PIXELS = 1 << 20
 _IGNORED_COLOUR = (0, 0, 0)
 
 # Twelve colours that stay apart when blended over a photograph; used in turn.
@@ -62,9 +67,12 @@ def colour_labels(label: np.ndarray) -> np.ndarray:
     return np.take(table, label, axis=0)  # a quarter of the time of indexing
 
 
-def draw_overlay(
-    image: np.ndarray, label: np.ndarray, class_names: tuple[str, ...]
-) -> Image.Image:
+def encode_overlay(
+    image: np.ndarray,
+    label: np.ndarray,
+    class_names: tuple[str, ...],
+    software: str = "",
+) -> bytes:
     """Blends the class colours over an image, a legend beneath.
 
     The legend lists the classes that occur, the largest first, with their
@@ -74,30 +82,43 @@ def draw_overlay(
       image: uint8 `[height, width, 3]`, RGB.
       label: uint8 `[height, width]`, class ids.
       class_names: One for each class.
+      software: As for `png.encode`.
 
     Returns:
-      RGB picture; images narrower than 480 pixels are enlarged by a whole
+      An RGB PNG file; images narrower than 480 pixels are enlarged by a whole
       factor.
     """
-    picture = Image.blend(
-        Image.fromarray(image),
-        Image.fromarray(colour_labels(label)),
-        _OPACITY,
-    )
+    height, width = label.shape
     factor = min(
-        math.ceil(_SMALLEST_WIDTH / picture.width),
-        max(1, _LARGEST_HEIGHT // picture.height),
+        math.ceil(_SMALLEST_WIDTH / width), max(1, _LARGEST_HEIGHT // height)
     )
-    if factor > 1:
-        picture = picture.resize(
-            (picture.width * factor, picture.height * factor),
-            Image.Resampling.NEAREST,
+    legend = np.asarray(_draw_legend(label, class_names, width * factor))
+    bands = itertools.chain(_blend(image, label, factor), [legend])
+    return png.encode_bands(
+        (band.reshape(len(band), -1) for band in bands),
+        height * factor + len(legend),
+        width * factor,
+        png.RGB,
+        software,
+    )
+
+
+def _blend(
+    image: np.ndarray, label: np.ndarray, factor: int
+) -> Iterator[np.ndarray]:
+    """Some rows at a time: several copies of a large image need gigabytes."""
+    height, width = label.shape
+    step = max(1, _BAND_PIXELS // width)
+    for top in range(0, height, step):
+        blended = Image.blend(
+            Image.fromarray(image[top : top + step]),
+            Image.fromarray(colour_labels(label[top : top + step])),
+            _OPACITY,
         )
-    legend = _draw_legend(label, class_names, picture.width)
-    result = Image.new("RGB", (picture.width, picture.height + legend.height))
-    result.paste(picture, (0, 0))
-    result.paste(legend, (0, picture.height))
-    return result
+        if factor > 1:
+            size = (width * factor, blended.height * factor)
+            blended = blended.resize(size, Image.Resampling.NEAREST)
+        yield np.asarray(blended)
 
 
 def _draw_legend(
@@ -106,7 +127,7 @@ def _draw_legend(
     """Colour, name and share of the classes that occur, in columns."""
     counts = np.array(Image.fromarray(label).histogram())
     present = [i for i in np.argsort(-counts, kind="stable") if counts[i]]
-    size = max(12, width // 50)
+    size = min(max(12, width // 50), _LARGEST_TEXT)
     entries = []
     for index in present:
         name = "ignored" if index >= len(class_names) else class_names[index]

@@ -119,6 +119,48 @@ def test_predict_equals_evaluate(workdir, folders, capsys):
     assert result["pixel_accuracy"] == pytest.approx(right / total)
 
 
+def test_evaluate_shows_its_scores_before_it_saves_them(workdir, capsys):
+    """Where --output_dir says; the folder is made, the workdir left alone."""
+    before = sorted(path.name for path in workdir.iterdir())
+    command = ["main.py", "--mode=evaluate", f"--workdir={workdir}"]
+    output = workdir.parent / "out" / "scores"
+    assert main.main([*command, f"--output_dir={output}"]) == 0
+    assert (output / "evaluation-val.json").exists()
+    assert sorted(path.name for path in workdir.iterdir()) == before
+    checkpoint_path = workdir / "checkpoints" / "best" / "ckpt-"
+    assert f"weights: {checkpoint_path}" in capsys.readouterr().out
+    # A file in the place of the folder: nobody, root included, can write there.
+    blocked = workdir.parent / "file"
+    blocked.touch()
+    assert main.main([*command, f"--output_dir={blocked}"]) == 1
+    captured = capsys.readouterr()
+    assert "mean IoU" in captured.out
+    assert captured.err.startswith(f"segnet: {blocked}: cannot be written")
+    assert captured.err.count("\n") == 1
+
+
+def test_predict_says_what_it_does_not_label(workdir, folders, capsys):
+    pictures = workdir.parent / "pictures"
+    pictures.mkdir()
+    shutil.copy(folders / "val" / "images" / "000.png", pictures / "a.png")
+    (pictures / "b.png").write_bytes(b"no picture")
+    (pictures / "notes.txt").touch()
+    command = ["main.py", "--mode=predict", f"--workdir={workdir}"]
+    command += [f"--image_path={pictures}", f"--output_dir={pictures}"]
+    assert main.main(command) == 1
+    captured = capsys.readouterr()
+    assert "1 of 2 images labelled" in captured.out
+    warning, error = captured.err.splitlines()
+    assert warning.startswith(f"warning: {pictures}: 1 other files and folders")
+    assert error.startswith(f"segnet: {pictures / 'b.png'}: is not a")
+    # The same again: its own results are neither labelled nor mentioned.
+    (pictures / "b.png").unlink()
+    assert main.main([*command, "--silence=left_aside"]) == 0
+    captured = capsys.readouterr()
+    assert "1 of 1 images labelled" in captured.out
+    assert captured.err == ""
+
+
 def test_predict_writes_into_the_workdir_by_default(workdir, folders):
     picture = folders / "val" / "images" / "000.png"
     assert (

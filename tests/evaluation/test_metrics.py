@@ -162,17 +162,17 @@ def test_table():
     table = metrics.format_table(summary)
     assert table == "\n".join(
         [
-            "class    IoU  accuracy  precision     F1  pixels",
-            "sky    66.67     75.00      85.71  80.00       8",
-            "road   71.43     83.33      83.33  83.33      12",
-            "pole    0.00         -       0.00   0.00       0",
-            "car        -         -          -      -       0",
-            "-" * 48,
-            "mean IoU                46.03",
-            "mean class accuracy     79.17",
-            "pixel accuracy          80.00",
-            "frequency-weighted IoU  69.52",
-            "pixels                     20",
+            "class     IoU  accuracy  precision      F1  pixels",
+            "sky    0.6667    0.7500     0.8571  0.8000       8",
+            "road   0.7143    0.8333     0.8333  0.8333      12",
+            "pole   0.0000         -     0.0000  0.0000       0",
+            "car         -         -          -       -       0",
+            "-" * 50,
+            "mean IoU                0.4603",
+            "mean class accuracy     0.7917",
+            "pixel accuracy          0.8000",
+            "frequency-weighted IoU  0.6952",
+            "pixels                      20",
         ]
     )
 
@@ -184,9 +184,9 @@ def test_table_with_boundary_f1():
         summary["per_class"][name]["boundary_f1"] = score
     lines = metrics.format_table(summary).splitlines()
     assert lines[0].split()[-3:] == ["boundary", "F1", "pixels"]
-    assert lines[1].split()[-2:] == ["25.00", "8"]
+    assert lines[1].split()[-2:] == ["0.2500", "8"]
     assert lines[4].split()[-2:] == ["-", "0"]
-    assert lines[-2].split() == ["boundary", "F1", "50.00"]
+    assert lines[-2].split() == ["boundary", "F1", "0.5000"]
     # A split in which nothing borders on anything.
     summary["boundary_f1"] = None
     lines = metrics.format_table(summary).splitlines()
@@ -197,9 +197,44 @@ def test_confusion_table():
     table = metrics.format_confusion(CONFUSION[:3, :3], NAMES[:3])
     assert table == "\n".join(
         [
-            "truth \\ predicted    sky   road  pole",
-            "sky                75.00  25.00  0.00",
-            "road                8.33  83.33  8.33",
-            "pole                   -      -     -",
+            "confusion, shares of the truth",
+            "truth \\ predicted     sky    road    pole",
+            "sky                0.7500  0.2500  0.0000",
+            "road               0.0833  0.8333  0.0833",
+            "pole                    -       -       -",
         ]
     )
+
+
+def test_many_classes_are_shown_by_their_worst_confusions():
+    confusion = 100 * np.eye(13, dtype=np.int64)
+    confusion[3, 4], confusion[3, 5] = 100, 200  # of 400
+    confusion[12, 0] = 300  # of 400
+    names = [f"class_{number}" for number in range(13)]
+    assert metrics.format_confusion(confusion, names) == "\n".join(
+        [
+            "worst confusions, shares of the truth",
+            "truth -> predicted    share  pixels",
+            "class_12 -> class_0  0.7500     300",
+            "class_3 -> class_5   0.5000     200",
+            "class_3 -> class_4   0.2500     100",
+        ]
+    )
+    confusion[:, 7] += 25  # a fifth of the other classes, an eighth of two
+    lines = metrics.format_confusion(confusion, names).splitlines()
+    assert len(lines) == 2 + 5
+    assert lines[4:6] == [
+        "class_3 -> class_4   0.2353     100",
+        "class_0 -> class_7   0.2000      25",
+    ]
+
+
+def test_a_large_image_is_counted_in_parts(monkeypatch):
+    rng = np.random.default_rng(5)
+    truth = rng.integers(0, 30, (40, 31), np.uint8)
+    labels = rng.integers(0, 20, (40, 31), np.uint8)
+    whole = metrics.confusion_matrix(truth, labels, 20)
+    assert whole.sum() == (truth < 20).sum()
+    monkeypatch.setattr(metrics, "_PAIRS", 100)
+    parts = metrics.confusion_matrix(truth, labels, 20)
+    np.testing.assert_array_equal(parts, whole)

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -10,8 +15,11 @@ from PIL import Image
 from segnet.config import Config
 from segnet.errors import ConfigError, DataError, RunError
 from segnet.evaluation import predict
+from segnet.evaluation.inputs import Inputs, find_inputs
+from segnet.images import image_files
 
 NAMES = ("dark", "light")
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def _eval_step(images):
@@ -42,7 +50,7 @@ def test_labels_have_the_own_size_of_each_picture(tmp_path):
     sizes = {"a.png": (40, 64), "b.bmp": (33, 17), "c.jpg": (16, 90)}
     for name, size in sizes.items():
         _picture(tmp_path / name, *size)
-    paths = predict.find_inputs(str(tmp_path))
+    paths = find_inputs(str(tmp_path)).paths
     assert len(paths) == 3
     assert _predict(paths, tmp_path / "out") == []
     for name, (height, width) in sizes.items():
@@ -61,7 +69,7 @@ def test_labels_have_the_own_size_of_each_picture(tmp_path):
 def test_every_batch_size_labels_every_picture(tmp_path, batch_size):
     for number in range(3):
         _picture(tmp_path / f"{number}.png", 20, 24)
-    paths = predict.find_inputs(str(tmp_path))
+    paths = find_inputs(str(tmp_path)).paths
     _predict(paths, tmp_path / "out", batch_size)
     assert len(list((tmp_path / "out").iterdir())) == 6
 
@@ -70,36 +78,163 @@ def test_a_damaged_picture_is_named_and_the_others_are_done(tmp_path):
     for number in range(40):
         _picture(tmp_path / f"{number:02d}.png", 20, 24)
     (tmp_path / "07.png").write_bytes(b"not a picture")
-    problems = _predict(predict.find_inputs(str(tmp_path)), tmp_path / "out", 8)
+    problems = _predict(find_inputs(str(tmp_path)).paths, tmp_path / "out", 8)
     assert len(problems) == 1 and "07.png" in problems[0]
     assert len(list((tmp_path / "out").glob("*_labels.png"))) == 39
 
 
 def test_a_single_file(tmp_path):
     _picture(tmp_path / "a.png", 20, 24)
-    assert predict.find_inputs(str(tmp_path / "a.png")) == [
-        str(tmp_path / "a.png")
-    ]
+    found = find_inputs(str(tmp_path / "a.png"))
+    assert found == Inputs([str(tmp_path / "a.png")], [], [])
 
 
 def test_inputs_that_cannot_be_used(tmp_path):
     with pytest.raises(ConfigError, match="--image_path"):
-        predict.find_inputs("")
+        find_inputs("")
     with pytest.raises(ConfigError, match="does not exist"):
-        predict.find_inputs(str(tmp_path / "no"))
+        find_inputs(str(tmp_path / "no"))
     with pytest.raises(DataError, match="no image"):
-        predict.find_inputs(str(tmp_path))
+        find_inputs(str(tmp_path))
     _picture(tmp_path / "a.png", 20, 24)
     _picture(tmp_path / "a.bmp", 20, 24)
     with pytest.raises(DataError, match="same stem"):
-        predict.find_inputs(str(tmp_path))
+        find_inputs(str(tmp_path))
 
 
-def test_an_output_that_cannot_be_written_is_one_line(tmp_path):
+def test_an_output_that_cannot_be_written_is_one_line(tmp_path, monkeypatch):
     _picture(tmp_path / "a.png", 20, 24)
-    (tmp_path / "out" / "a_labels.png").mkdir(parents=True)
-    with pytest.raises(RunError, match="cannot be written"):
+
+    def full(path, contents):
+        raise RunError(f"{path}: cannot be written (No space left on device)")
+
+    monkeypatch.setattr(predict, "write_bytes", full)
+    with pytest.raises(RunError, match="a_labels.png: cannot be written"):
         _predict([tmp_path / "a.png"], tmp_path / "out")
-    assert [path.name for path in (tmp_path / "out").iterdir()] == [
-        "a_labels.png"
-    ]
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def _contents(folder):
+    return {p.name: p.read_bytes() for p in folder.iterdir() if p.is_file()}
+
+
+def test_files_that_predict_did_not_write_stay_as_they_are(tmp_path):
+    """The user's own annotation, a folder, a link; the others are done."""
+    for name in "abcd":
+        _picture(tmp_path / f"{name}.png", 20, 24)
+    _picture(tmp_path / "a_labels.png", 10, 10)
+    (tmp_path / "b_overlay.png").mkdir()
+    (tmp_path / "elsewhere.txt").write_text("mine")
+    (tmp_path / "c_labels.png").symlink_to(tmp_path / "elsewhere.txt")
+    before = _contents(tmp_path)
+    paths = [tmp_path / f"{name}.png" for name in "abcd"]
+    problems = _predict(paths, tmp_path)
+    assert [
+        line.split(": is not labelled, because ")[0] for line in problems
+    ] == [str(path) for path in paths[:3]]
+    assert "a_labels.png is there and no result" in problems[0]
+    after = _contents(tmp_path)
+    assert after.keys() - before.keys() == {"d_labels.png", "d_overlay.png"}
+    assert after.items() >= before.items()
+    assert (tmp_path / "c_labels.png").is_symlink()
+
+
+def test_results_are_replaced_and_are_no_pictures_the_next_time(tmp_path):
+    _picture(tmp_path / "a.png", 20, 24)
+    assert _predict(find_inputs(str(tmp_path)).paths, tmp_path) == []
+    first = _contents(tmp_path)
+    assert set(first) == {"a.png", "a_labels.png", "a_overlay.png"}
+    found = find_inputs(str(tmp_path))
+    assert found == Inputs([str(tmp_path / "a.png")], [], [])
+    _picture(tmp_path / "a.png", 40, 24)
+    assert _predict(found.paths, tmp_path) == []
+    second = _contents(tmp_path)
+    assert second.keys() == first.keys()
+    assert second["a_labels.png"] != first["a_labels.png"]
+    (tmp_path / "a.png").unlink()
+    with pytest.raises(DataError, match="no image to label"):
+        find_inputs(str(tmp_path))
+
+
+def test_what_else_is_in_the_folder_is_told(tmp_path):
+    _picture(tmp_path / "a.png", 20, 24)
+    (tmp_path / "b.jpg").symlink_to(tmp_path / "moved.jpg")
+    (tmp_path / "c.tif").touch()
+    (tmp_path / ".hidden").touch()
+    (tmp_path / "more").mkdir()
+    found = find_inputs(str(tmp_path))
+    assert found.paths == [str(tmp_path / "a.png")]
+    assert found.left_aside == ["c.tif", "more"]
+    (line,) = found.problems
+    assert line.startswith(f"{tmp_path / 'b.jpg'}: is a link to nothing")
+
+
+def test_a_name_that_is_not_utf_8_is_labelled(tmp_path):
+    folder = os.fsencode(tmp_path) + b"/caf\xe9"
+    os.mkdir(folder)
+    name = os.fsdecode(b"\xe9t\xe9.png")
+    _picture(tmp_path / "plain.png", 20, 24)
+    os.rename(tmp_path / "plain.png", os.path.join(os.fsdecode(folder), name))
+    paths = find_inputs(os.fsdecode(folder)).paths
+    assert _predict(paths, os.fsdecode(folder) + "/out") == []
+    assert sorted(os.listdir(folder + b"/out")) == [
+        b"\xe9t\xe9_labels.png", b"\xe9t\xe9_overlay.png",
+    ]  # fmt: skip
+
+
+def test_large_pictures_give_the_same_results_one_at_a_time(
+    tmp_path, monkeypatch
+):
+    """They are read twice, within a budget; one may vanish in between."""
+    for number in range(4):
+        _picture(tmp_path / f"{number}.png", 40 + number, 24)
+    paths = find_inputs(str(tmp_path)).paths
+    assert _predict(paths, tmp_path / "kept") == []
+    monkeypatch.setattr(predict, "_KEPT_PIXELS", 41 * 24)
+    monkeypatch.setattr(predict, "_MAX_PIXELS", 10)
+    reads = []
+
+    def load(path, load=image_files.load_image):
+        reads.append(path)
+        if reads.count(path) == 2 and path == paths[3]:
+            raise DataError(f"{path}: cannot be read")
+        return load(path)
+
+    monkeypatch.setattr(image_files, "load_image", load)
+    assert _predict(paths, tmp_path / "read") == [f"{paths[3]}: cannot be read"]
+    assert sorted(reads) == sorted([*paths, *paths[2:]])
+    kept, read = _contents(tmp_path / "kept"), _contents(tmp_path / "read")
+    assert len(read) == 6
+    assert kept.items() >= read.items()
+
+
+_LARGE = """
+import sys
+from segnet.runtime import device
+device.prepare_environment("cpu")
+import tensorflow as tf
+device.setup_runtime("cpu")
+from segnet.config import Config
+from segnet.evaluation import predict
+names = tuple(f"class {number}" for number in range(30))
+config = Config(class_names=names, input_height=96, input_width=160)
+def predictor(images):
+    level = tf.cast(images[..., :1], tf.float32)
+    return tf.sin(level * tf.range(30, dtype=tf.float32))
+paths = sys.argv[1:]
+assert predict.predict(predictor, paths, sys.argv[1] + "_out", config) == []
+"""
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_number_of_large_pictures(tmp_path):
+    """Of some kilobytes that claim 81 megapixels; 0.45 GB are TensorFlow's."""
+    flat = Image.new("RGB", (9000, 9000), (90, 120, 150))
+    paths = [tmp_path / f"{number}.jpg" for number in range(4)]
+    for path in paths:
+        flat.save(path, quality=20)
+    process = subprocess.Popen([sys.executable, "-c", _LARGE, *paths], cwd=ROOT)
+    _, status, usage = os.wait4(process.pid, 0)
+    assert status == 0
+    assert len(list((tmp_path / "0.jpg_out").iterdir())) == 8
+    assert usage.ru_maxrss < 1_600_000  # kB; one alone needs 1,100,000

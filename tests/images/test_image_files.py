@@ -198,10 +198,25 @@ def test_missing_file_and_too_many_pixels(write, tmp_path, monkeypatch):
     with pytest.raises(DataError, match="cannot be read: No such file"):
         image_files.load_image(tmp_path / "none.png")
     path = write(files.saved(RGB, "PNG"))
-    for limit in (24 * 40 - 1, 24 * 20 - 1):  # Pillow warns, Pillow raises
-        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
-        with pytest.raises(DataError, match=f"more than {limit} pixels"):
-            image_files.load_image(path)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 24 * 20 - 1)
+    with pytest.raises(DataError, match="more than 958 pixels"):
+        image_files.load_image(path)
+    assert image_files.count_pixels(path) == 0
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_a_picture_of_which_pillow_warns_is_read(write, monkeypatch):
+    path = write(files.saved(RGB, "PNG"))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 24 * 40 - 1)
+    np.testing.assert_array_equal(image_files.load_image(path), RGB)
+    assert image_files.count_pixels(path) == 24 * 40
+    assert image_files.count_pixels(path.with_name("none.png")) == 0
+
+
+def test_a_large_image_is_copied_in_parts(write, monkeypatch):
+    path = write(files.saved(RGB, "PNG"))
+    monkeypatch.setattr(image_files, "_BAND_PIXELS", 5 * 40 + 1)
+    np.testing.assert_array_equal(image_files.load_image(path), RGB)
 
 
 @pytest.mark.parametrize("options", [{}, {"progressive": True}])

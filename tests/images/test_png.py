@@ -176,3 +176,29 @@ def test_label_with_missing_pixels_is_refused(colour, tmp_path):
     path.write_bytes(_file(zlib.compress(bytes(3 * 7)), 3, 8, colour=colour))
     with pytest.raises(DataError, match="damaged or incomplete"):
         reading.load_annotation(path)
+
+
+@pytest.mark.parametrize("band_bytes", [1, 401, 5000, 100_000])
+def test_a_picture_is_packed_in_parts(monkeypatch, band_bytes):
+    rows = np.random.default_rng(0).integers(0, 256, (999, 400), np.uint8)
+    assert png.encode(rows, 400, png.GREY).count(b"IDAT") == 1
+    monkeypatch.setattr(png, "_BAND_BYTES", band_bytes)
+    data = png.encode(rows, 400, png.GREY)
+    assert data.count(b"IDAT") > 1
+    png.check(data)
+    png.check_pixels(data)
+    np.testing.assert_array_equal(png.decode_grey(data), rows)
+
+
+def test_a_file_names_the_program_that_wrote_it():
+    rows = np.zeros((2, 3), np.uint8)
+    data = png.encode(rows, 3, png.GREY, "segnet")
+    with Image.open(io.BytesIO(data)) as image:
+        assert image.text == {"Software": "segnet"}
+        np.testing.assert_array_equal(np.asarray(image), rows)
+    png.check(data)
+    assert png.written_by("segnet", data[:100])
+    assert not png.written_by("segnet", data[:40])
+    assert not png.written_by("seg", data)
+    assert not png.written_by("segnet", png.encode(rows, 3, png.GREY))
+    assert not png.written_by("segnet", b"x" + data)
