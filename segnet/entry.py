@@ -183,5 +183,6 @@ def _missing(error: ImportError) -> str:
         what = f"{package} is not installed for {sys.executable}"
     else:
         reason = " ".join(str(error).split())[:200]
-        what = f"{package} cannot be loaded ({reason})"
+        what = f"{package} cannot be loaded ({reason}); if memory is not short"
+        return f"{what}, run 'make setup' and use .venv/bin/python"
     return f"{what}; run 'make setup' and use .venv/bin/python"

@@ -210,9 +210,10 @@ def reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror  # without number and path
     text = getattr(error, "message", None) or str(error)
-    # Operation names and call traces follow on further lines, names of nodes
-    # may come first.
-    line = re.sub(r"\{\{[^}]*\}\}\s*", "", text.strip().split("\n")[0])
+    # Call traces follow on further lines, names of nodes may come first, and
+    # those of operations last.
+    line = text.strip().split("\n")[0]
+    line = re.sub(r"\{\{[^}]*\}\}\s*|\s*\[Op:[^]]*\].*", "", line)
     return line.rsplit("; ", 1)[-1]
 
 

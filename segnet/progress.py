@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+import time
 from collections.abc import Container
 from typing import Any, TextIO
 
@@ -114,6 +115,10 @@ def _create_bar(total: int, done: int, unit: str, label: str) -> Any:
 
     # Its thread would keep the converter's processes from being forked.
     tqdm.tqdm.monitor_interval = 0
-    return tqdm.tqdm(
+    bar = tqdm.tqdm(
         total=total, initial=done, unit=unit, desc=label, dynamic_ncols=True
     )
+    # The clock that it takes can be set back, and then no time is left.
+    bar._time = time.monotonic
+    bar.start_t = bar.last_print_t = bar._time()
+    return bar

@@ -99,7 +99,7 @@ def test_a_pipe_that_does_not_block_gets_everything():
     [
         ("import no_such_package.part", "no_such_package is not installed"),
         ("raise ImportError('\\n\\nABI 7', name='numpy.core')",
-         "numpy cannot be loaded (ABI 7); run 'make setup'"),
+         "numpy cannot be loaded (ABI 7); if memory is not short, run"),
         ("raise MemoryError", "out of memory"),
         ("open('/no/such')", "/no/such: No such file or directory"),
     ],

@@ -22,6 +22,8 @@ from segnet.errors import DataError, RunError
         ("{{function_node f_x}} corrupted record at 12",
          "corrupted record at 12"),
         ("bad crc\n\t [[{{node Read}}]] [Op:Next]", "bad crc"),
+        ("{{function_node __wrapped__SaveV2_d_}} a.index; Disk quota exceeded "
+         "[Op:SaveV2] name: ", "Disk quota exceeded"),
     ],
 )  # fmt: skip
 def test_reason_is_what_people_can_read(message, expected):

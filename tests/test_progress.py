@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import itertools
+import re
+import time
+
 import pytest
 
 from segnet.progress import Progress, say, warn
@@ -49,6 +53,20 @@ def test_a_bar_on_a_terminal(capsys, monkeypatch):
     captured = capsys.readouterr()
     assert captured.out == "above it\n"
     assert "3/5" in captured.err and "loss 0.5" in captured.err
+
+
+def test_a_clock_that_is_set_back_does_not_matter(capsys, monkeypatch):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    clock = itertools.count(5000, -100)
+    monkeypatch.setattr("tqdm.std.time", lambda: next(clock))
+    with _progress(100) as progress:
+        for _ in range(3):
+            time.sleep(0.15)
+            progress.advance()
+    shown = capsys.readouterr().err
+    assert "3/100" in shown
+    assert re.search(r"\[00:00<\d\d:\d\d, ", shown)
+    assert not re.search(r"-\d|nan|inf", shown)
 
 
 def test_a_disabled_progress_is_silent(capsys):

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from segnet.config.flags import Command
 from segnet.config.workdir import lock_path
 from segnet.errors import RunError, UserError
+from segnet.files import reason
 from segnet.locks import Lock
 from segnet.runtime.device import prepare_environment
 from segnet.runtime.launcher import launched
 
 __all__ = ["run"]
+
+# Of a disk; TensorFlow has one kind of error for disk and memory.
+_FULL = re.compile("No space left on device|Disk quota exceeded")
 
 
 def run(
@@ -78,7 +83,14 @@ def _explain(error: Exception) -> Exception:
             "another worker has stopped, so this one stops too; its own "
             "message says why"
         )
-    if isinstance(error, (MemoryError, tf.errors.ResourceExhaustedError)):
+    if isinstance(error, OSError) and error.errno:
+        where = f"{error.filename}: " if error.filename else ""
+        return RunError(f"{where}{error.strerror}; check disk and permissions")
+    said = reason(error)
+    if isinstance(error, tf.errors.PermissionDeniedError) or _FULL.search(said):
+        return RunError(f"{said}; check disk and permissions")
+    exhausted = (MemoryError, tf.errors.ResourceExhaustedError)
+    if isinstance(error, exhausted) or "start new thread" in said:
         return RunError(
             "out of memory: lower --batch_size (outside training "
             "--eval_batch_size) or the input size, or use --cache=none"

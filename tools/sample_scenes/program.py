@@ -222,7 +222,11 @@ def main(argv: Sequence[str]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_status
     except OSError as error:
-        print(f"error: cannot write the dataset: {error}", file=sys.stderr)
+        where = f": {error.filename!r}" if error.filename else ""
+        print(
+            f"error: cannot write the dataset: {error.strerror}{where}",
+            file=sys.stderr,
+        )
         return 1
     except KeyboardInterrupt:
         print("interrupted: the dataset is incomplete", file=sys.stderr)
