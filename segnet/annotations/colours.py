@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator, Mapping
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageChops
 
 from segnet.annotations.label_map import (
     Colour,
@@ -51,7 +51,7 @@ def blue_colours(
     if _says_nothing(image):
         return {}
     known = np.full([256], -1, np.int32)
-    for _, codes in _bands(image):
+    for _, codes in _coded(image):
         blue, others = codes >> 16, (codes & 0xFFFF).astype(np.int32)
         found = np.full([256], -1, np.int32)
         found[blue] = others
@@ -76,14 +76,19 @@ def _says_nothing(image: Image.Image) -> bool:
         red, green, blue = (low for low, _ in extrema)
         flat = all(low == high for low, high in extrema)
         return flat and red == green and red in (0, blue)
-    constant = [low == high for low, high in extrema[:2]]
-    if all(constant):
-        return True
     return all(
-        np.array_equal(codes >> shift & 255, codes >> 16)
-        for shift, is_constant in zip((0, 8), constant, strict=True)
-        if not is_constant
-        for _, codes in _bands(image)
+        low == high or _equals_blue(image, channel)
+        for channel, (low, high) in zip("RG", extrema, strict=False)
+    )
+
+
+def _equals_blue(image: Image.Image, channel: str) -> bool:
+    return all(
+        ImageChops.difference(
+            band.getchannel(channel), band.getchannel("B")
+        ).getbbox()
+        is None
+        for _, band in _bands(image)
     )
 
 
@@ -152,7 +157,7 @@ def colours_to_labels(
     labels = np.array([label for _, label in table], np.uint8)
     result = np.empty(image.size[::-1], np.uint8)
     unknown = False
-    for rows, codes in _bands(image):
+    for rows, codes in _coded(image):
         index = np.searchsorted(known, codes).clip(max=len(known) - 1)
         result[rows] = labels[index]
         unknown = unknown or not np.array_equal(known[index], codes)
@@ -169,7 +174,7 @@ def _unknown_colour(
 ) -> str:
     """The line about colours that are not in the label map."""
     first, counts = "", dict[int, int]()
-    for rows, codes in _bands(image):
+    for rows, codes in _coded(image):
         strange = ~np.isin(codes, known)
         if strange.any() and not first:
             y, x = np.argwhere(strange)[0]
@@ -199,11 +204,16 @@ def _rgb(code: int) -> str:
     return f"{to_hex(colour)} {colour}"
 
 
-def _bands(image: Image.Image) -> Iterator[tuple[slice, np.ndarray]]:
-    """Rows, and the codes of their colours, uint32 `[rows, width]`."""
+def _bands(image: Image.Image) -> Iterator[tuple[slice, Image.Image]]:
+    """Rows, and the part of the image that they are."""
     step = max(1, _BAND_PIXELS // image.width)
     for top in range(0, image.height, step):
         bottom = min(top + step, image.height)
-        band = image.crop((0, top, image.width, bottom)).convert("RGBA")
-        codes = np.asarray(band).view("<u4")[..., 0]
-        yield slice(top, bottom), codes & 0xFFFFFF
+        yield slice(top, bottom), image.crop((0, top, image.width, bottom))
+
+
+def _coded(image: Image.Image) -> Iterator[tuple[slice, np.ndarray]]:
+    """Rows, and the codes of their colours, uint32 `[rows, width]`."""
+    for rows, band in _bands(image):
+        codes = np.asarray(band.convert("RGBA")).view("<u4")[..., 0]
+        yield rows, codes & 0xFFFFFF

@@ -86,7 +86,7 @@ def load_annotation(
         label = decode_grey(data, path)
         if label is not None:
             return Annotation(label)
-    turned = bool(rotation(image))
+    turned = bool(rotation(image, data))
     image = decode_pixels(image, data, path)
     if mode == "color":
         if label_map is None:

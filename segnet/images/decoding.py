@@ -138,8 +138,10 @@ def bit_depth_of(data: bytes) -> int | None:
     return data[24] if data.startswith(png.SIGNATURE) else None
 
 
-def rotation(image: Image.Image) -> str:
+def rotation(image: Image.Image, data: bytes) -> str:
     """Says "" (upright), "turned" or, if the sides swap, "sideways"."""
+    if data.startswith(png.SIGNATURE) and not png.has_metadata(data):
+        return ""  # Pillow would decode all pixels to find none
     try:
         orientation = image.getexif().get(_EXIF_ORIENTATION, 1)
     except _DAMAGED:
@@ -166,7 +168,9 @@ def decode_pixels(
         if data.startswith(png.SIGNATURE):
             png.check_pixels(data)
         image.load()
-        return ImageOps.exif_transpose(image) if rotation(image) else image
+        return (
+            ImageOps.exif_transpose(image) if rotation(image, data) else image
+        )
 
 
 def check_pixels(
@@ -187,7 +191,8 @@ def check_pixels(
     """
     with _damage_named(path):
         if data.startswith(png.SIGNATURE):
-            may_be_dark = png.check_pixels(data, _DARK)
+            filtered = png.check_pixels(data)
+            may_be_dark = png.may_be_below(data, filtered, _DARK)
         else:
             # Of each block of a JPEG only the mean is reconstructed: every byte
             # is still decoded, so damage is found just the same (the tests

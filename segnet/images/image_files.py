@@ -160,7 +160,7 @@ def read_image(
       DataError: As for `load_image`.
     """
     image, data = open_image(path)
-    rotated = rotation(image)
+    rotated = rotation(image, data)
     width, height = image.size[::-1] if rotated == "sideways" else image.size
     size = resize or (height, width)
     kind = _passes_through(image, data)

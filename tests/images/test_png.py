@@ -202,3 +202,46 @@ def test_a_file_names_the_program_that_wrote_it():
     assert not png.written_by("seg", data)
     assert not png.written_by("segnet", png.encode(rows, 3, png.GREY))
     assert not png.written_by("segnet", b"x" + data)
+
+
+def test_metadata_is_known_from_the_names_of_chunks():
+    plain = files.saved(LABEL, "PNG")
+    assert not png.has_metadata(plain)
+    turned = files.saved(LABEL, "PNG", exif=files.orientation(6))
+    assert png.has_metadata(turned)
+    for name in (b"tEXt", b"zTXt", b"iTXt"):
+        assert png.has_metadata(files.with_chunk(plain, name, b"a\0b"))
+
+
+@pytest.mark.parametrize("filters", range(5))
+def test_pixels_that_are_dark_are_not_said_to_be_bright(filters):
+    """For each filter of the format, by its own words."""
+    rng = np.random.default_rng(filters)
+    for limit, high in ((31, 32), (31, 60), (9, 10)):
+        pixels = rng.integers(0, high, (40, 50, 3), np.uint8)
+        rows = _filtered(pixels, filters)
+        dark = np.mean(pixels > limit) <= 0.001
+        header = files.saved(pixels, "PNG")[:33]
+        assert png.may_be_below(header, rows, limit) or not dark
+        if high == 60:
+            assert not png.may_be_below(header, rows, limit)
+
+
+def _filtered(pixels: np.ndarray, number: int) -> np.ndarray:
+    """Rows with a filter byte each, from the PNG specification, section 9."""
+    height, width = pixels.shape[:2]
+    above, left, corner = (np.zeros((height, width, 3), int) for _ in range(3))
+    above[1:], left[:, 1:] = pixels[:-1], pixels[:, :-1]
+    corner[1:, 1:] = pixels[:-1, :-1]
+    distances = np.abs(
+        [above - corner, left - corner, left + above - 2 * corner]
+    )
+    paeth = np.where(
+        (distances[0] <= distances[1]) & (distances[0] <= distances[2]),
+        left,
+        np.where(distances[1] <= distances[2], above, corner),
+    )
+    predicted = [0, left, above, (left + above) // 2, paeth][number]
+    rows = (pixels - predicted).astype(np.uint8).reshape(height, -1)
+    first = np.full((height, 1), number, np.uint8)
+    return np.hstack([first, rows]).ravel()
