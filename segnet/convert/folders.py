@@ -5,14 +5,21 @@ from __future__ import annotations
 import os
 import pathlib
 from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import TypeVar
 
 from segnet.convert.names import find_affixes
 from segnet.errors import DataError
-from segnet.images.decoding import decode_pixels, open_image
+from segnet.images.decoding import (
+    count_pixels,
+    decode_pixels,
+    is_lfs_pointer,
+    open_image,
+)
 from segnet.images.image_files import IMAGE_SUFFIXES
 
 __all__ = [
     "check_folders",
+    "check_no_pointers",
     "check_not_swapped",
     "left_aside",
     "nothing_there",
@@ -22,6 +29,9 @@ _EXAMPLES = 5
 # Masks have at most so many colours, photographs more.
 _MASK_COLOURS = 64
 _PHOTO_COLOURS = 256
+# Larger pictures are not looked at before their turn.
+_LOOK_PIXELS = 16 * 1024 * 1024
+_Thing = TypeVar("_Thing")
 
 
 def check_folders(
@@ -56,9 +66,8 @@ def check_not_swapped(
     Raises:
       DataError: The images are masks and the annotations are photographs.
     """
-    middle = len(pairs) // 2
-    looked_at = {*pairs[:1], *pairs[middle : middle + 1], *pairs[-1:]}
-    if pairs and all(
+    looked_at = _three(pairs)
+    if looked_at and all(
         0 < _count_colours(image) <= _MASK_COLOURS
         and _count_colours(annotation) > _PHOTO_COLOURS
         for image, annotation in looked_at
@@ -70,8 +79,31 @@ def check_not_swapped(
         )
 
 
+def check_no_pointers(files: Sequence[pathlib.Path]) -> None:
+    """Looks at three files of a folder.
+
+    Raises:
+      DataError: git-lfs keeps them elsewhere.
+    """
+    looked_at = _three(files)
+    if len(looked_at) > 1 and all(map(is_lfs_pointer, looked_at)):
+        raise DataError(
+            f"{files[0].parent}: its files, such as {files[0].name}, are "
+            "git-LFS pointers, not the pictures themselves; get the pictures "
+            "with 'git lfs pull'"
+        )
+
+
+def _three(things: Sequence[_Thing]) -> list[_Thing]:
+    """The first, the middle and the last one."""
+    middle = len(things) // 2
+    return [*things[:1], *things[max(middle, 1) :][:1], *things[2:][-1:]]
+
+
 def _count_colours(path: pathlib.Path) -> int:
-    """Colours of an image; 0 if it is damaged, which is told of later."""
+    """Colours of an image; 0 if it is large or damaged, told of later."""
+    if count_pixels(path) > _LOOK_PIXELS:
+        return 0
     try:
         image = decode_pixels(*open_image(path), path)
     except DataError:
@@ -92,8 +124,10 @@ def nothing_there(
     ]
     if not inside:
         others = _entries(folder, os.DirEntry.is_file)
+        dead = _entries(folder, _is_dead_link)
         there = f"; it has {_list(others)}" if others else ""
-        return f"{line}{there}; check the path"
+        nowhere = f"; it has links to nowhere: {_list(dead)}" if dead else ""
+        return f"{line}{there}{nowhere}; check the path"
     name, count = inside[0]
     return (
         f"{line}, but {count} in {folder / name}; folders inside it are not "

@@ -80,6 +80,8 @@ def find_pairs(
         _list(both[0], "image", image_files.IMAGE_SUFFIXES),
         _list(both[1], "annotation", ANNOTATION_SUFFIXES),
     ]
+    for of_folder in listed:
+        folders.check_no_pointers(of_folder)
     left = folders.left_aside(*both, [*listed[0], *listed[1]])
     if list_file:
         listed = _only(list_file, listed, problems)

@@ -26,6 +26,7 @@ __all__ = [
     "decode_grey",
     "decode_pixels",
     "is_dark",
+    "is_lfs_pointer",
     "open_image",
     "rotation",
 ]
@@ -95,6 +96,15 @@ def open_image(path: str | os.PathLike[str]) -> tuple[Image.Image, bytes]:
             f"{path}: has more than {limit:,} pixels; cut it into tiles or "
             "make it smaller"
         ) from None
+
+
+def is_lfs_pointer(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is what git leaves of one that it keeps elsewhere."""
+    try:
+        with open(path, "rb", buffering=0) as file:
+            return file.read(len(_LFS_POINTER)) == _LFS_POINTER
+    except OSError:
+        return False
 
 
 def _check_size(

@@ -235,7 +235,7 @@ def test_overwrite_replaces_the_split_and_nothing_else(root):
 
 def test_class_names_come_from_a_file(root, tmp_path):
     path = tmp_path / "names.txt"
-    path.write_text("sky\n road \n\nfußweg\n", encoding="utf-8")
+    path.write_text("sky\r\n road \r\n\r\nfußweg", encoding="utf-16")
     manifest = run(root, f"--class_names={path}")
     assert manifest.class_names == ("sky", "road", "fußweg")
 

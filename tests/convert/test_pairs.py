@@ -192,6 +192,24 @@ def test_git_lfs_pointers_are_named(root, capsys):
         assert "git lfs pull" in line
 
 
+@pytest.mark.parametrize("kind", ["images", "annotations"])
+def test_a_folder_of_git_lfs_pointers_is_one_line(root, capsys, kind):
+    for path in (root / kind).iterdir():
+        path.write_text("version https://git-lfs.github.com/spec/v1\noid x\n")
+    line = refused(root, capsys)
+    assert f"{root / kind}: its files, such as f00." in line
+    assert "git lfs pull" in line
+
+
+def test_a_folder_of_links_to_nowhere_is_one_line(root, capsys):
+    for path in sorted((root / "images").iterdir()):
+        path.unlink()
+        path.symlink_to(root / "moved" / path.name)
+    line = refused(root, capsys)
+    assert "has no image (" in line
+    assert "links to nowhere: 4 files (f00.jpg, f01.jpg, f02.jpg" in line
+
+
 ODD_NAMES = [
     "a[1]?*",
     "back\\slash",
