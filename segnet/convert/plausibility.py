@@ -23,6 +23,8 @@ __all__ = [
 ]
 
 _EXAMPLES = 5
+# So many classes fit into a line.
+_SHOWN_CLASSES = 12
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,12 +85,27 @@ def check_class_names(
             continue
         path = splits.manifest_path(output_dir, other.split)
         raise DataError(
-            f"{path}: split {other.split} has the classes "
-            f"{_listed(other.class_names, 12)}, not "
-            f"{_listed(class_names, 12)} in this order; convert both with the "
-            "same --num_classes, --class_names and --label_map, into another "
-            f"--output_dir, or after removing {path}"
+            f"{path}: split {other.split} "
+            f"{_difference(other.class_names, class_names)}; convert both with "
+            "the same --num_classes, --class_names and --label_map, into "
+            f"another --output_dir, or after removing {path}"
         )
+
+
+def _difference(there: Sequence[str], here: Sequence[str]) -> str:
+    """How the classes of two splits differ."""
+    if max(len(there), len(here)) <= _SHOWN_CLASSES:
+        return (
+            f"has the classes {', '.join(there)}, not {', '.join(here)} in "
+            "this order"
+        )
+    if len(there) != len(here):
+        return f"has {len(there)} classes, not {len(here)}"
+    both = zip(there, here, strict=True)
+    number, (name, other) = next(
+        (number, pair) for number, pair in enumerate(both) if pair[0] != pair[1]
+    )
+    return f"has '{name}' as class {number}, not '{other}'"
 
 
 def check_labelled(facts: SplitFacts) -> None:
@@ -183,7 +200,7 @@ def warnings_between(
         )
 
 
-def _listed(names: Collection[str], most: int = _EXAMPLES) -> str:
-    shown = list(names)[:most]
+def _listed(names: Collection[str]) -> str:
+    shown = list(names)[:_EXAMPLES]
     rest = len(names) - len(shown)
     return ", ".join(shown) + (f" and {rest} more" if rest else "")

@@ -115,6 +115,18 @@ def test_classes_that_differ_between_splits_are_refused(root, capsys):
     assert warned(root, capsys, "--overwrite", "--class_names=a,b,c") == []
 
 
+def test_many_classes_are_told_apart_by_the_first_that_differs(root, capsys):
+    names = [f"n{index}" for index in range(40)]
+    more = ("--silence=unused_classes", f"--class_names={','.join(names)}")
+    assert warned(root, capsys, "--num_classes=40", *more) == []
+    names[30:32] = names[31:29:-1]
+    more = ("--split=val", f"--class_names={','.join(names)}")
+    (line,) = warned(root, capsys, "--num_classes=40", *more, status=1)
+    assert "split train has 'n30' as class 30, not 'n31'; convert both" in line
+    (line,) = warned(root, capsys, "--split=val", status=1)
+    assert "split train has 40 classes, not 3; convert both" in line
+
+
 def test_images_that_splits_share(root, capsys):
     assert warned(root, capsys) == []
     val = files.write_folders(root / "val", 3)
