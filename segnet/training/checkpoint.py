@@ -181,13 +181,16 @@ class Checkpoints:
           Path of the checkpoint restored, or None where there is none.
 
         Raises:
-          DataError: If there are checkpoints but none can be read.
+          DataError: If there are checkpoints but none can be read, or one is
+            of another network.
           RunError: If the workdir cannot be written.
         """
         paths = _find(self._workdir)
         for path in paths:
             try:
                 self._restore(path)
+            except DataError:  # It is whole, but of another network.
+                raise
             except UNREADABLE as error:
                 warn(
                     f"checkpoint {path} cannot be read "

@@ -155,6 +155,18 @@ def test_nothing_that_can_be_read_is_an_error(tmp_path):
         _Run(tmp_path).restore()
 
 
+def test_a_checkpoint_of_another_network_is_not_passed_over(tmp_path):
+    """As where config.json is gone: those before will not fit, either."""
+    run = _Run(tmp_path)
+    for _ in range(2):
+        run.step()
+        run.checkpoints.save()
+    other = _Run(tmp_path, units=3)
+    with pytest.raises(DataError, match=r"ckpt-2 does not fit.* dense/bias"):
+        other.restore()
+    assert other.warnings == []
+
+
 def test_a_full_disk_keeps_the_older_checkpoint(tmp_path):
     """A limit on the size of files fails writes as a full disk does."""
     run = _Run(tmp_path, units=2000)
