@@ -16,7 +16,7 @@ from segnet.annotations.label_map import Colour, LabelMap
 from segnet.annotations.reading import Annotation, load_annotation
 from segnet.annotations.values import check_values, map_values
 from segnet.constants import IGNORE_LABEL
-from segnet.convert.findings import DARK, DARK_16_BIT, ROTATED
+from segnet.convert.findings import DARK, DARK_16_BIT, MENDED, ROTATED
 from segnet.convert.pairs import Pair, Problem
 from segnet.errors import DataError
 from segnet.images import image_files
@@ -155,6 +155,8 @@ def _findings(
     """What is odd about a valid pair."""
     if image.dark:
         yield DARK_16_BIT if image.bit_depth == 16 else DARK
+    if image.mended:
+        yield MENDED
     # Where width and height changed places, the annotation's size has shown
     # that it is turned.
     square = image.source_height == image.source_width

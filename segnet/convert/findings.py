@@ -9,10 +9,18 @@ from collections.abc import Iterator, Mapping
 
 from segnet.annotations.label_map import Colour
 
-__all__ = ["DARK", "DARK_16_BIT", "ROTATED", "BlueColours", "Findings"]
+__all__ = [
+    "DARK",
+    "DARK_16_BIT",
+    "MENDED",
+    "ROTATED",
+    "BlueColours",
+    "Findings",
+]
 
 DARK = "dark"
 DARK_16_BIT = "dark 16 bit"
+MENDED = "mended"
 ROTATED = "rotated"
 # Of each kind, the warning's name and what is said after file and count.
 _KINDS = {
@@ -24,6 +32,11 @@ _KINDS = {
         "dark_images",
         "nearly black: of 16 bits the high byte is kept, and these values are "
         "low, as where 12-bit values were saved; multiply them by 16",
+    ),
+    MENDED: (
+        "jpeg_damage",
+        "JPEG with damage that decoders mend, so a part of the picture may be "
+        "grey or shifted; look at it, or get the file again",
     ),
     ROTATED: (
         "exif_rotation",

@@ -12,14 +12,17 @@ import struct
 import warnings
 import zlib
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
+import simplejpeg
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from segnet.errors import DataError
 from segnet.images import png
 
 __all__ = [
+    "Checked",
     "bit_depth_of",
     "check_pixels",
     "count_pixels",
@@ -27,6 +30,7 @@ __all__ = [
     "decode_pixels",
     "is_dark",
     "is_lfs_pointer",
+    "is_mended",
     "open_image",
     "rotation",
 ]
@@ -57,6 +61,18 @@ _DAMAGED = (
     struct.error,
     zlib.error,
 )
+
+
+class Checked(NamedTuple):
+    """What `check_pixels` finds of a file that is in order.
+
+    Attributes:
+      dark: Whether the image is nearly black.
+      mended: Whether it is a JPEG with damage that decoders mend.
+    """
+
+    dark: bool
+    mended: bool
 
 
 def open_image(path: str | os.PathLike[str]) -> tuple[Image.Image, bytes]:
@@ -185,7 +201,7 @@ def decode_pixels(
 
 def check_pixels(
     image: Image.Image, data: bytes, path: str | os.PathLike[str]
-) -> bool:
+) -> Checked:
     """Finds what `decode_pixels` would find, in less time.
 
     Args:
@@ -193,28 +209,52 @@ def check_pixels(
       data: Likewise.
       path: Of the file, for the message.
 
-    Returns:
-      Whether the image is nearly black.
-
     Raises:
       DataError: The file is damaged or incomplete.
     """
+    mended = False
     with _damage_named(path):
         if data.startswith(png.SIGNATURE):
             filtered = png.check_pixels(data)
             may_be_dark = png.may_be_below(data, filtered, _DARK)
+        elif (small := _reduced_jpeg(data)) is not None:
+            may_be_dark = is_dark(Image.fromarray(small))
         else:
-            # Of each block of a JPEG only the mean is reconstructed: every byte
-            # is still decoded, so damage is found just the same (the tests
-            # compare the two), without the arithmetic that cannot fail.
+            mended = True
             width, height = image.size
             image.draft("L", (max(width // 8, 1), max(height // 8, 1)))
             image.load()
             may_be_dark = is_dark(image)
-        if not may_be_dark:
-            return False
         # Grey or unfiltered values do not tell for sure: pure blue is dark.
-        return is_dark(Image.open(io.BytesIO(data), formats=_FORMATS))
+        dark = may_be_dark and is_dark(
+            Image.open(io.BytesIO(data), formats=_FORMATS)
+        )
+        return Checked(dark, mended)
+
+
+def _reduced_jpeg(data: bytes) -> np.ndarray | None:
+    """Grey values of a JPEG at an eighth; None if there is damage.
+
+    Of each block only the mean is reconstructed: every byte is still decoded,
+    so damage is found just the same (the tests compare the two), without the
+    arithmetic that cannot fail. What libjpeg only warns of counts as damage;
+    Pillow and TensorFlow do not pass such warnings on.
+    """
+    try:
+        return simplejpeg.decode_jpeg(
+            data, "GRAY", min_height=1, min_width=1, min_factor=8, strict=True
+        )[..., 0]
+    except ValueError:
+        return None
+
+
+def is_mended(image: Image.Image, data: bytes) -> bool:
+    """Whether a file that decodes is a JPEG with damage that decoders mend.
+
+    Not told of files that are printed in four colours (CMYK).
+    """
+    is_jpeg = image.format in ("JPEG", "MPO") and image.mode in ("L", "RGB")
+    return is_jpeg and _reduced_jpeg(data) is None
 
 
 def is_dark(image: Image.Image) -> bool:

@@ -26,6 +26,7 @@ from segnet.images.decoding import (
     count_pixels,
     decode_pixels,
     is_dark,
+    is_mended,
     open_image,
     rotation,
 )
@@ -59,6 +60,7 @@ class EncodedImage:
       rotation: What EXIF data did to it: "", "turned" or, where width and
         height changed places, "sideways".
       dark: Whether it is nearly black.
+      mended: Whether it is a JPEG with damage that decoders mend.
       bit_depth: Bits a value of a PNG file, None for other formats.
     """
 
@@ -70,6 +72,7 @@ class EncodedImage:
     source_width: int
     rotation: str = ""
     dark: bool = False
+    mended: bool = False
     bit_depth: int | None = None
 
 
@@ -166,17 +169,27 @@ def read_image(
     kind = _passes_through(image, data)
     depth = bit_depth_of(data)
     if kind and not rotated and size == (height, width):
-        dark = check_pixels(image, data, path)
+        checked = check_pixels(image, data, path)
         return EncodedImage(
-            data, kind, height, width, height, width, "", dark, depth
+            data, kind, height, width, height, width, "", *checked, depth
         )
+    mended = is_mended(image, data)
     image = _rgb(decode_pixels(image, data, path), depth)
     dark = is_dark(image)
     if size != (height, width):
         image = image.resize(size[::-1], Image.Resampling.BILINEAR)
     encoded = encode_image_png(np.asarray(image))
     return EncodedImage(
-        encoded, "png", size[0], size[1], height, width, rotated, dark, depth
+        encoded,
+        "png",
+        size[0],
+        size[1],
+        height,
+        width,
+        rotated,
+        dark,
+        mended,
+        depth,
     )
 
 

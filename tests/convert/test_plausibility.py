@@ -216,3 +216,38 @@ def test_an_annotation_drawn_on_the_turned_picture_is_in_order(root, capsys):
 def test_silence_of_unknown_warnings_is_refused(root, capsys):
     (line,) = warned(root, capsys, "--silence=dark", status=2)
     assert "'dark' is no warning" in line
+
+
+def cut(jpeg: bytes) -> bytes:
+    """Leaves bytes out in the middle; the end is there."""
+    return jpeg[: len(jpeg) * 2 // 3] + jpeg[len(jpeg) * 2 // 3 + 40 :]
+
+
+def test_jpeg_files_that_decoders_mend(root, capsys):
+    noise = np.random.default_rng(3).integers(0, 256, (60, 80, 3), np.uint8)
+    whole = files.saved(noise, "JPEG", quality=90)
+    for index in (1, 3):
+        path = root / "images" / f"f{index:02d}.jpg"
+        path.write_bytes(cut(whole))
+        annotate(root, index, files.labels(index, 3, 60, 80))
+    first = root / "images" / "f01.jpg"
+    for more in ((), ("--overwrite", "--resize=30x40")):
+        (line,) = warned(root, capsys, *more)
+        assert f"{first}: and 1 more of 4 images are JPEG with damage" in line
+        assert line.endswith("(--silence=jpeg_damage)")
+    for index in (1, 3):
+        (root / "images" / f"f{index:02d}.jpg").write_bytes(whole)
+    assert warned(root, capsys, "--overwrite") == []
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"progressive": True}, {"subsampling": 0}, {"restart_marker_rows": 1}],
+)
+def test_whole_jpeg_files_are_not_called_damaged(root, capsys, mode, options):
+    array = files.picture(9, 37, 53)
+    path = root / "images" / "f02.jpg"
+    path.write_bytes(files.saved(array, "JPEG", mode, **options) + b"\0 tail")
+    annotate(root, 2, files.labels(2, 3, 37, 53))
+    assert warned(root, capsys) == []
