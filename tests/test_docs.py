@@ -109,7 +109,7 @@ def _converter_flags() -> set[str]:
 def _sample_flags() -> set[str]:
     with contextlib.redirect_stdout(io.StringIO()) as printed:
         make_sample_dataset.main(["make_sample_dataset", "--help"])
-    return _flags(printed.getvalue())
+    return _flags(printed.getvalue().replace("--[no]", "--"))
 
 
 @functools.cache

@@ -52,7 +52,7 @@ def test_there_are_those_that_are_promised():
     names = {path.stem for path in FLAGFILES}
     assert names == {
         "camvid", "camvid_vgg16", "cpu", "demo", "gpu_fp16", "hpu_bf16",
-        "hpu_bf16_dist", "hpu_fp32", "hpu_fp32_dist",
+        "hpu_bf16_dist", "hpu_fp32", "hpu_fp32_dist", "own",
     }  # fmt: skip
     for name in ("cpu", "gpu_fp16", "hpu_bf16", "hpu_fp32"):
         config = _parse(ROOT / "configs" / f"{name}.flags").config
