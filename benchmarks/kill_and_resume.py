@@ -1,35 +1,39 @@
-"""Kills training runs with SIGKILL, resumes them, compares the weights.
+"""Kills programs with SIGKILL, runs them again, compares what they wrote.
 
-python -m benchmarks.kill_and_resume [--runs=20] [--seed=0]
+python -m benchmarks.kill_and_resume [--runs=20] [--seed=0] [--programs=...]
 
-One run is left alone. Each of the others is killed at random moments, the last
-of them in the middle of a save, and started again by the same command until it
-is done. With --deterministic all of them must end with the same variables, bit
-for bit. Prints a line a run and the count; exits with 1 if any differs.
+Of each program (train, convert, evaluate, predict) one run is left alone. Each
+of the others is killed at random moments, the last of them while it writes, and
+started again by the same command until it is done. It must end with the same as
+the undisturbed one: training with the same variables, bit for bit, the others
+with the same files. What is there after a kill must be right, too: nothing
+half-written may pass for a result. Prints a line a run and a count for each
+program; exits with 1 if any differs.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import dataclasses
-import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from benchmarks.harness.datasets import draw_scenes
+from benchmarks.harness import written
+from benchmarks.harness.datasets import Dataset, draw_scenes
 from benchmarks.harness.programs import ROOT
 
 __all__ = ["main"]
 
 _KILLS_A_RUN = 3
-_SAVE_WAIT_SECS = 20.0  # For a save to begin.
+_WRITE_WAIT_SECS = 20.0  # For writing to begin.
+_WRITE_SECS = 0.05  # Of writing, at most, before the kill.
 _FLAGS = (
     "--input_height=32", "--input_width=64", "--batch_size=2", "--epochs=4",
     "--device=cpu", "--precision=float32", "--deterministic",
@@ -40,20 +44,31 @@ _FLAGS = (
 
 
 @dataclasses.dataclass(frozen=True)
-class _Run:
-    """A run that has ended.
+class _Program:
+    """A program that is killed.
 
     Attributes:
-      kills: How often it was killed.
-      kills_in_save: How many of them left a half-written checkpoint.
-      seconds: How long the last start took.
-      weights: Its last checkpoint.
+      arguments: Its path and flags, for a folder to write to.
+      results: What it has written to the folder, by name.
+      parts: What shows that it is writing; empty before and after.
+      resumes: Whether it goes on where it was: what is there before the end is
+        then not that of the end.
     """
 
-    kills: int
-    kills_in_save: int
-    seconds: float
-    weights: dict[str, np.ndarray]
+    arguments: Callable[[Path], list[str]]
+    results: Callable[[Path], dict[str, Any]]
+    parts: Callable[[Path], set[Any]]
+    resumes: bool = False
+
+
+@dataclasses.dataclass
+class _Count:
+    """How the runs of a program ended."""
+
+    runs: int = 0
+    equal: int = 0
+    kills: int = 0
+    kills_in_write: int = 0
 
 
 def main(argv: Sequence[str]) -> int:
@@ -61,50 +76,125 @@ def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--programs", default="train,convert,evaluate,predict")
     arguments = parser.parse_args(argv)
     rng = np.random.default_rng(arguments.seed)
-    equal = kills = saves = 0
+    counts = {}
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
-        draw_scenes(folder, 8, 2, 32, 64)
-        expected = _train(folder, "undisturbed", [])
-        print(f"undisturbed: {expected.seconds:.1f} s", flush=True)
-        for number in range(1, arguments.runs + 1):
-            moments = rng.uniform(0.2, 1.0, _KILLS_A_RUN) * expected.seconds
-            run = _train(folder, f"run-{number}", list(moments))
-            same = _are_equal(run.weights, expected.weights)
-            equal += same
-            kills += run.kills
-            saves += run.kills_in_save
-            print(
-                f"run {number}: killed {run.kills} times, {run.kills_in_save} "
-                f"of them during a save, {'equal' if same else 'DIFFERENT'}",
-                flush=True,
+        programs = _programs(draw_scenes(folder, 8, 8, 32, 64), folder)
+        for program in programs:
+            # Training comes first: the others use what it leaves.
+            runs = arguments.runs * (program in arguments.programs.split(","))
+            counts[program] = _compare(
+                program, programs[program], folder, runs, rng
             )
-    print(
-        f"{equal} of {arguments.runs} runs equal; {kills} kills, {saves} of "
-        "them during a save"
-    )
-    return 0 if equal == arguments.runs else 1
+    for program, count in counts.items():
+        if count.runs:
+            print(
+                f"{program}: {count.equal} of {count.runs} runs equal; "
+                f"{count.kills} kills, {count.kills_in_write} of them during "
+                "a write"
+            )
+    return int(any(count.equal < count.runs for count in counts.values()))
 
 
-def _train(folder: Path, name: str, moments: list[float]) -> _Run:
-    """Trains to the end, killed after each of `moments` seconds.
+def _programs(data: Dataset, folder: Path) -> dict[str, _Program]:
+    """All programs, by name; `folder` has the undisturbed training run."""
+    trained = f"--workdir={folder / 'train-undisturbed'}"
 
-    The last kill waits for the next save to begin.
+    def convert(output: Path) -> list[str]:
+        pairs = (f"--{k}={path}" for k, path in data.pairs("train").items())
+        return [
+            "tools/convert_to_tfrecord.py", *pairs, f"--output_dir={output}",
+            "--split=train", f"--num_classes={data.num_classes}",
+            f"--void_labels={data.num_classes}", "--overwrite",
+        ]  # fmt: skip
+
+    return {
+        "train": _Program(
+            lambda workdir: [
+                "main.py", f"--data_dir={data.records}",
+                f"--workdir={workdir}", *_FLAGS,
+            ],
+            written.read_weights,
+            written.half_saved,
+            resumes=True,
+        ),
+        "convert": _Program(convert, written.files, written.hidden),
+        "evaluate": _Program(
+            lambda output: [
+                "main.py", "--mode=evaluate", trained, f"--output_dir={output}",
+            ],
+            written.scores,
+            written.entries,
+        ),
+        "predict": _Program(
+            lambda output: [
+                "main.py", "--mode=predict", trained, f"--output_dir={output}",
+                f"--image_path={data.pairs('val')['images_dir']}",
+            ],
+            written.files,
+            written.entries,
+        ),
+    }  # fmt: skip
+
+
+def _compare(
+    name: str,
+    program: _Program,
+    folder: Path,
+    runs: int,
+    rng: np.random.Generator,
+) -> _Count:
+    """Kills runs of a program and compares them with an undisturbed one."""
+    count = _Count()
+    undisturbed = folder / f"{name}-undisturbed"
+    if not runs and name != "train":
+        return count
+    start = time.perf_counter()
+    _finish(program, undisturbed, [], 0.0, {}, _Count())
+    seconds = time.perf_counter() - start
+    print(f"{name}, undisturbed: {seconds:.1f} s", flush=True)
+    expected = program.results(undisturbed)
+    for number in range(1, runs + 1):
+        output = folder / f"{name}-{number}"
+        before = dataclasses.replace(count)
+        moments = [*(rng.uniform(0.2, 1.0, _KILLS_A_RUN) * seconds)]
+        pause = 0.0 if program.resumes else rng.uniform(0.0, _WRITE_SECS)
+        right = _finish(program, output, moments, pause, expected, count)
+        same = right and written.are_equal(program.results(output), expected)
+        count.runs += 1
+        count.equal += same
+        print(
+            f"{name} {number}: killed {count.kills - before.kills} times, "
+            f"{count.kills_in_write - before.kills_in_write} of them during a "
+            f"write, {'equal' if same else 'DIFFERENT'}",
+            flush=True,
+        )
+    return count
+
+
+def _finish(
+    program: _Program,
+    output: Path,
+    moments: list[float],
+    pause: float,
+    expected: dict[str, Any],
+    count: _Count,
+) -> bool:
+    """Runs a program to its end, killed after each of `moments` seconds.
+
+    The last kill waits for the next write to begin, and `pause` seconds.
+
+    Returns:
+      Whether what it had written was right after each kill.
     """
-    workdir = folder / name
-    command = [
-        sys.executable,
-        str(ROOT / "main.py"),
-        f"--data_dir={folder / 'records'}",
-        f"--workdir={workdir}",
-        *_FLAGS,
-    ]
-    kills = kills_in_save = 0
+    path, *flags = program.arguments(output)
+    command = [sys.executable, str(ROOT / path), *flags]
+    right = True
     while True:
-        start = time.perf_counter()
-        left = _half_saved(workdir)
+        left = program.parts(output)
         process = subprocess.Popen(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
         )
@@ -113,60 +203,30 @@ def _train(folder: Path, name: str, moments: list[float]) -> _Run:
             _, errors = process.communicate(timeout=moment)
         except subprocess.TimeoutExpired:
             if not moments:
-                _wait_for_save(workdir, process)
+                _wait_for_write(program, output, process, pause)
             process.kill()
             process.communicate()
-            kills += 1
-            kills_in_save += bool(_half_saved(workdir) - left)
+            count.kills += 1
+            count.kills_in_write += bool(program.parts(output) - left)
+            if not program.resumes:
+                found = program.results(output)
+                right &= written.are_equal(found, expected, partly=True)
             continue
         if process.returncode:
-            sys.exit(f"{name}: exit {process.returncode}: {errors.decode()}")
-        seconds = time.perf_counter() - start
-        return _Run(kills, kills_in_save, seconds, _read_weights(workdir))
+            sys.exit(f"{path}: exit {process.returncode}: {errors.decode()}")
+        return right
 
 
-def _half_saved(workdir: Path) -> set[tuple[Path, int]]:
-    """What a save that has not ended leaves: parts, and when they were made."""
-    found = set()
-    for folder, folders, files in os.walk(workdir / "checkpoints"):
-        for name in [*folders, *files]:
-            if "_temp" in name or ".tempstate" in name:
-                path = Path(folder, name)
-                # The save may have ended meanwhile.
-                with contextlib.suppress(OSError):
-                    found.add((path, path.stat().st_mtime_ns))
-    return found
-
-
-def _wait_for_save(workdir: Path, process: subprocess.Popen) -> None:
-    """Returns when a save has begun that has not ended, or after a while."""
-    before = _half_saved(workdir)
-    end = time.perf_counter() + _SAVE_WAIT_SECS
+def _wait_for_write(
+    program: _Program, output: Path, process: subprocess.Popen, pause: float
+) -> None:
+    """Returns `pause` seconds after a write has begun, or after a while."""
+    before = program.parts(output)
+    end = time.perf_counter() + _WRITE_WAIT_SECS
     while time.perf_counter() < end and process.poll() is None:
-        if _half_saved(workdir) - before:
+        if program.parts(output) - before:
+            time.sleep(pause)
             return
-
-
-def _read_weights(workdir: Path) -> dict[str, np.ndarray]:
-    """All variables of the newest checkpoint: weights, optimizer, state."""
-    import tensorflow as tf
-
-    path = tf.train.latest_checkpoint(str(workdir / "checkpoints"))
-    reader = tf.train.load_checkpoint(path)
-    return {
-        key: reader.get_tensor(key)
-        for key in reader.get_variable_to_shape_map()
-        if not key.startswith("_CHECKPOINTABLE") and "save_counter" not in key
-    }
-
-
-def _are_equal(
-    ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray]
-) -> bool:
-    """Whether both have the same variables with the same bits."""
-    return ours.keys() == theirs.keys() and all(
-        np.array_equal(value, theirs[key]) for key, value in ours.items()
-    )
 
 
 if __name__ == "__main__":
