@@ -214,7 +214,8 @@ def _finish(
             continue
         if process.returncode:
             sys.exit(f"{path}: exit {process.returncode}: {errors.decode()}")
-        return right
+        if not moments or program.resumes:
+            return right
 
 
 def _wait_for_write(

@@ -192,6 +192,26 @@ def test_evaluation_sees_every_image_once(data_dir, size):
         np.testing.assert_array_equal(label, expected)
 
 
+def test_large_images_of_an_evaluation_come_one_by_one(data_dir, monkeypatch):
+    source = _source(data_dir, "val")
+    options = {"height": 32, "width": 48, "shard_index": 0, "shard_count": 1}
+    many = list(datasets.create_eval_dataset(source, **options))
+    monkeypatch.setattr(datasets, "_PIXELS_AHEAD", 1)
+    ahead = []
+    prefetch = tf.data.Dataset.prefetch
+
+    def note(dataset, count):
+        ahead.append(count)
+        return prefetch(dataset, count)
+
+    monkeypatch.setattr(tf.data.Dataset, "prefetch", note)
+    few = list(datasets.create_eval_dataset(source, **options))
+    assert ahead == [1]
+    for pair, other in zip(many, few, strict=True):
+        for ours, theirs in zip(pair, other, strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+
+
 def test_a_damaged_record_names_the_shard(data_dir, tmp_path):
     for file in data_dir.iterdir():
         content = bytearray(file.read_bytes())
