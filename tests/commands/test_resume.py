@@ -147,7 +147,7 @@ def test_a_run_killed_before_its_first_checkpoint_begins_anew(
     assert "random weights" in capsys.readouterr().out
     aside = workdir / "metrics-before-1.jsonl"
     assert aside.read_text() == '{"step": 2, "epoch": 0}\n'
-    assert [line["step"] for line in lines(workdir)] == [1]
+    assert {line["step"] for line in lines(workdir)} == {1}
 
 
 def test_data_named_by_a_relative_path_is_found_from_elsewhere(
