@@ -242,10 +242,8 @@ def train_and_evaluate(
       after_step: Called after each step, its log line, evaluation and
         checkpoint included, with the number of steps done; before the last
         evaluation of the run.
-      lock: Of the workdir. In an elastic run the worker that writes is another
-        one when workers are lost; the lock goes with that.
-      typed: Flags given on the command line itself: a batch size among them is
-        not made smaller for a small split.
+      lock: Of the workdir; in an elastic run it goes with the role of rank 0.
+      typed: Flags given on the command line itself; see `plausibility.tell`.
 
     Returns:
       How the run ended.
