@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from segnet import environment, signals
 from segnet.convert import (
     flags,
-    plausibility,
     split_choice,
     split_writer,
     steps,
@@ -19,7 +18,7 @@ from segnet.convert import (
 )
 from segnet.convert.flags import Settings
 from segnet.errors import DataError, UserError
-from segnet.records import splits
+from segnet.records import plausibility, splits
 from segnet.records.manifest import Manifest
 
 __all__ = ["convert", "main", "verify"]

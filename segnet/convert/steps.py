@@ -6,17 +6,12 @@ import pathlib
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 
-from segnet.convert import (
-    conversion,
-    pairs,
-    plausibility,
-    split_writer,
-    workers,
-)
+from segnet.convert import conversion, pairs, split_writer, workers
 from segnet.convert.flags import Settings
 from segnet.convert.pairs import Pair, Problem
 from segnet.errors import DataError
 from segnet.progress import Progress, warn
+from segnet.records import plausibility
 
 __all__ = [
     "check_splits",
@@ -172,11 +167,15 @@ def check_splits(
         beside = [*others, *(facts[x] for x in facts if x != name)]
         found = [
             *whole.findings.warnings(len(facts[name].image_digests)),
-            *plausibility.warnings_within(facts[name], beside, voided),
+            *plausibility.one_class(facts[name]),
+            *plausibility.unused_classes(facts[name], beside, voided),
         ]
         files = _files(divided[name], whole)
         for other in compared:
-            found += plausibility.warnings_between(facts[name], other, files)
+            found += plausibility.split_classes(facts[name], other)
+            # A split such as trainval or train_small is meant to share them.
+            if not (name in other.split or other.split in name):
+                found += plausibility.shared_images(facts[name], other, files)
         compared.append(facts[name])
         for kind, message in found:
             warn(kind, message, settings.silence)

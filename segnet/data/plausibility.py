@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterator
 
 from segnet.config import Config
 from segnet.config.batches import check_batches
 from segnet.constants import ARCHITECTURES
 from segnet.data.sources import Splits
 from segnet.progress import say, warn
+from segnet.records import plausibility
 from segnet.records.manifest import Manifest
+from segnet.records.plausibility import SplitFacts
 
 __all__ = ["suspicions", "tell"]
 
 # 4:3 photographs at 1:2, as Habana's recipe has them, are still usual.
 _LARGEST_STRETCH = 1.55
-# Names in one message.
-_MOST_NAMES = 5
 
 
 def tell(
@@ -60,63 +60,14 @@ def suspicions(splits: Splits, config: Config) -> Iterator[tuple[str, str]]:
     Yields:
       (one of `constants.WARNINGS`, one line for people to read).
     """
-    for manifest in dict.fromkeys((splits.train, splits.evaluation)):
-        yield from _one_class(manifest)
-    if splits.train.split != splits.evaluation.split:
-        yield from _classes_of_one_split(splits)
-        yield from _shared_images(splits)
+    train = SplitFacts.of(splits.train)
+    evaluation = SplitFacts.of(splits.evaluation)
+    yield from plausibility.one_class(train)
+    if evaluation.split != train.split:
+        yield from plausibility.one_class(evaluation)
+        yield from plausibility.split_classes(train, evaluation)
+        yield from plausibility.shared_images(evaluation, train, {})
     yield from _aspect_ratio(splits.train, config)
-
-
-def _present(manifest: Manifest) -> list[str]:
-    """Names of the classes that have pixels."""
-    return [
-        name
-        for name, count in zip(
-            manifest.class_names, manifest.pixel_counts, strict=True
-        )
-        if count
-    ]
-
-
-def _one_class(manifest: Manifest) -> Iterator[tuple[str, str]]:
-    names = _present(manifest)
-    if len(names) == 1 and manifest.num_classes > 1:
-        yield (
-            "one_class",
-            f"all labelled pixels of split '{manifest.split}' are "
-            f"'{names[0]}': there is nothing to tell apart; check the "
-            "annotations and --num_classes",
-        )
-
-
-def _classes_of_one_split(splits: Splits) -> Iterator[tuple[str, str]]:
-    for here, there, effect in (
-        (splits.train, splits.evaluation, "never scored"),
-        (splits.evaluation, splits.train, "scored but never learned"),
-    ):
-        others = set(_present(there))
-        only = [name for name in _present(here) if name not in others]
-        if only:
-            yield (
-                "split_classes",
-                f"split '{here.split}' has pixels of {_listed(only)}, split "
-                f"'{there.split}' has none: {effect}; divide the images "
-                "otherwise",
-            )
-
-
-def _shared_images(splits: Splits) -> Iterator[tuple[str, str]]:
-    train = set(splits.train.image_digests)
-    shared = sum(each in train for each in splits.evaluation.image_digests)
-    if shared:
-        yield (
-            "shared_images",
-            f"{shared} image(s) of split "
-            f"'{splits.evaluation.split}' are in split '{splits.train.split}' "
-            "too: scores will look better than they are; divide the images "
-            "otherwise",
-        )
 
 
 def _aspect_ratio(
@@ -154,10 +105,3 @@ def _input_size(config: Config, ratio: float) -> tuple[int, int]:
         max(1, round(height / multiple)) * multiple,
         max(1, round(height * ratio / multiple)) * multiple,
     )
-
-
-def _listed(names: Sequence[str]) -> str:
-    """Names for a message, the first ones if there are many."""
-    shown = ", ".join(f"'{name}'" for name in names[:_MOST_NAMES])
-    more = len(names) - _MOST_NAMES
-    return f"{shown} and {more} more" if more > 0 else shown

@@ -139,9 +139,9 @@ def test_images_that_splits_share(root, capsys):
     more = ("--split=val", f"--output_dir={root}/out")
     (line,) = warned(val, capsys, *more)
     assert line == (
-        f"warning: {val}/images/g.jpg: the same picture is in split train, so "
-        "scores say less about new pictures; divide the images so that none "
-        "is in both (--silence=shared_images)"
+        f"warning: split val: 1 of 3 pictures, such as {val}/images/g.jpg, is "
+        "in split train too, so scores say less about new pictures; divide the "
+        "images so that none is in both (--silence=shared_images)"
     )
     # Silent where a split is meant to hold the other one.
     assert warned(root, capsys, "--split=trainval") == []

@@ -17,9 +17,11 @@ __all__ = [
     "SplitFacts",
     "check_class_names",
     "check_labelled",
+    "one_class",
     "other_splits",
-    "warnings_between",
-    "warnings_within",
+    "shared_images",
+    "split_classes",
+    "unused_classes",
 ]
 
 _EXAMPLES = 5
@@ -123,17 +125,8 @@ def check_labelled(facts: SplitFacts) -> None:
         )
 
 
-def warnings_within(
-    facts: SplitFacts, others: Sequence[SplitFacts], voided: Collection[str]
-) -> Iterator[tuple[str, str]]:
-    """Name and message of what is odd about one split.
-
-    Args:
-      facts: Of the split.
-      others: Of those beside it. Classes that these have are told of by
-        `warnings_between`.
-      voided: Names of classes that are known to have no pixels.
-    """
+def one_class(facts: SplitFacts) -> Iterator[tuple[str, str]]:
+    """Name and message of a warning: there is nothing to tell apart."""
     present = facts.present()
     if len(present) == 1:
         yield (
@@ -142,11 +135,24 @@ def warnings_within(
             f"{_listed(present)}, so there is nothing to tell apart; check "
             "annotations and --annotation_mode",
         )
-        return
+
+
+def unused_classes(
+    facts: SplitFacts, others: Sequence[SplitFacts], voided: Collection[str]
+) -> Iterator[tuple[str, str]]:
+    """Name and message of a warning: classes without a pixel.
+
+    Args:
+      facts: Of the split.
+      others: Of those beside it. Classes that these have are told of by
+        `split_classes`.
+      voided: Names of classes that are known to have no pixels.
+    """
+    present = facts.present()
     elsewhere = {name for other in others for name in other.present()}
     known = present | elsewhere | set(voided)
     missing = [name for name in facts.class_names if name not in known]
-    if not missing:
+    if not missing or len(present) == 1:  # `one_class` tells of that.
         return
     count = len(facts.class_names)
     if 2 * len(present | elsewhere) <= count:
@@ -164,16 +170,10 @@ def warnings_within(
     )
 
 
-def warnings_between(
-    facts: SplitFacts, other: SplitFacts, files: Mapping[str, str]
+def split_classes(
+    facts: SplitFacts, other: SplitFacts
 ) -> Iterator[tuple[str, str]]:
-    """Name and message of what is odd about two splits.
-
-    Args:
-      facts: Of a split.
-      other: Of another one.
-      files: An image of the first for each digest.
-    """
+    """Names and messages of warnings: classes that one of two splits has."""
     for here, there in ((facts, other), (other, facts)):
         missing = there.present()
         only = [x for x in here.class_names if x in here.present() - missing]
@@ -184,20 +184,31 @@ def warnings_between(
                 f"split {here.split} has; divide the images so that both have "
                 "all classes",
             )
-    # A split such as trainval or train_small is meant to share them.
-    if facts.split in other.split or other.split in facts.split:
-        return
+
+
+def shared_images(
+    facts: SplitFacts, other: SplitFacts, files: Mapping[str, str]
+) -> Iterator[tuple[str, str]]:
+    """Name and message of a warning: images that are in both of two splits.
+
+    Args:
+      facts: Of a split.
+      other: Of another one.
+      files: An image file of the first for each digest, where that is known.
+    """
     shared = set(facts.image_digests) & set(other.image_digests)
-    if shared:
-        first = next(x for x in facts.image_digests if x in shared)
-        count = sum(x in shared for x in facts.image_digests)
-        more = f" and {count - 1} more of split {facts.split}" * (count > 1)
-        yield (
-            "shared_images",
-            f"{files[first]}{more}: the same picture is in split "
-            f"{other.split}, so scores say less about new pictures; divide "
-            "the images so that none is in both",
-        )
+    if not shared:
+        return
+    count = sum(x in shared for x in facts.image_digests)
+    first = next(x for x in facts.image_digests if x in shared)
+    example = f", such as {files[first]}," if first in files else ""
+    yield (
+        "shared_images",
+        f"split {facts.split}: {count} of {len(facts.image_digests)} pictures"
+        f"{example} {'are' if count > 1 else 'is'} in split {other.split} too, "
+        "so scores say less about new pictures; divide the images so that "
+        "none is in both",
+    )
 
 
 def _listed(names: Collection[str]) -> str:
