@@ -17,7 +17,7 @@ import tensorflow as tf
 from benchmarks.harness.timing import Work
 from segnet.config import Config, schedule
 from segnet.data import datasets, sources
-from segnet.evaluation import predict
+from segnet.evaluation import inputs, predict
 from segnet.evaluation.evaluate import Evaluation
 from segnet.evaluation.inference import Predictor
 from segnet.records.splits import read_manifest
@@ -177,7 +177,7 @@ def evaluation(*, config: Config) -> Work:
 def prediction(*, config: Config, images_dir: str) -> Work:
     """Labels and overlays of a folder of images, as PNG files."""
     predictor = Predictor(config, set_up(config))
-    paths = predict.find_inputs(images_dir)
+    paths = inputs.find_inputs(images_dir).paths
 
     def run(prepared: None) -> int:
         folder = tempfile.mkdtemp(prefix="bench-predict-")
