@@ -140,7 +140,7 @@ def read_text(path: str | os.PathLike[str], errors: str = "strict") -> str:
     try:
         text = data.decode(encoding, errors)
         # No text has it; UTF-16 without its mark does.
-        wrong = text.find("\0") if errors == "strict" else -1
+        wrong = text.find("\0") if errors != "replace" else -1
     except UnicodeDecodeError as error:
         wrong = error.start
     if wrong >= 0:

@@ -8,6 +8,7 @@ import dataclasses
 import itertools
 import os
 import re
+import unicodedata
 from collections.abc import Callable, Collection, Iterator, Sequence
 
 from segnet.errors import DataError
@@ -153,12 +154,13 @@ def listed_stems(
 ) -> tuple[list[str], list[str]]:
     """Reads the names of a split, one a line, as Pascal VOC has them.
 
-    A line may also be a file name or a path, and have something else behind it
-    after a space: CamVid's lists name image and annotation.
+    A line may also be a file name or a path, also one of Windows, and have
+    something else behind it after a space: CamVid's lists name image and
+    annotation. Bytes that are not UTF-8 are taken as names have them.
 
     Args:
       path: Of the list.
-      known: Stems that there are.
+      known: Stems that there are, composed (NFC).
 
     Returns:
       The stems, and the lines for which there is none.
@@ -166,8 +168,8 @@ def listed_stems(
     Raises:
       DataError: It cannot be read, or has no line.
     """
-    lines = [line.strip() for line in read_text(path).splitlines()]
-    lines = [line for line in lines if line]
+    text = unicodedata.normalize("NFC", read_text(path, "surrogateescape"))
+    lines = [line.strip() for line in text.split("\n") if line.strip()]
     if not lines:
         raise DataError(f"{path}: is empty; write the name of an image a line")
     found = [_stem(line, known.__contains__) for line in lines]
@@ -181,7 +183,8 @@ def _stem(line: str, is_known: Callable[[str], bool]) -> str:
     """The stem that a line of a list means; empty if there is none."""
     for name in (line, *line.split()[:1]):
         base = os.path.basename(name)
-        for stem in (base, os.path.splitext(base)[0]):
-            if is_known(stem):
-                return stem
+        for each in (base, base.rpartition("\\")[2]):
+            for stem in (each, os.path.splitext(each)[0]):
+                if is_known(stem):
+                    return stem
     return ""

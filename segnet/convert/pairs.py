@@ -29,6 +29,11 @@ class Pair:
     image: pathlib.Path
     annotation: pathlib.Path
 
+    @property
+    def stem(self) -> str:
+        """The stem, composed (NFC) as it is compared."""
+        return _stem(self.image)
+
 
 @dataclasses.dataclass(frozen=True)
 class Problem:

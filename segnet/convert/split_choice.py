@@ -68,16 +68,18 @@ def divide(
 
 
 def _group(pair: Pair, choice: SplitChoice) -> str:
-    stem = pair.image.stem
+    stem = pair.stem
     if choice.group_by is None:
         return stem
     match = choice.group_by.search(stem)
-    if not match:
+    # A bracket that need not be there may have found nothing, too.
+    found = match and (match[1] if choice.group_by.groups else match[0])
+    if found is None:
         raise DataError(
             f"{pair.image}: --group_by={choice.group_by.pattern} finds nothing "
             f"in '{stem}'; correct the expression"
         )
-    return match[1] if choice.group_by.groups else match[0]
+    return found
 
 
 def _is_taken(group: str, seed: int, choice: SplitChoice) -> bool:

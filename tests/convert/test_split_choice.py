@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import pathlib
 import re
+import unicodedata
 
 import picture_files as files
 import pytest
@@ -78,6 +80,22 @@ def test_an_empty_split_is_refused_with_a_seed_that_suits():
         divided(STEMS[:1], fraction=0.5)
 
 
+def test_where_a_name_goes_does_not_depend_on_how_accents_are_written():
+    stems = [f"\u00e9t\u00e9{index}" for index in range(40)]
+    apart = [unicodedata.normalize("NFD", stem) for stem in stems]
+    options = {"fraction": 0.5, "group_by": re.compile("^\u00e9t\u00e9.*")}
+    for more in ({"fraction": 0.5}, options):
+        found = divided(apart, **more)["val"]
+        composed = [unicodedata.normalize("NFC", stem) for stem in found]
+        assert composed == divided(stems, **more)["val"]
+
+
+def test_a_bracket_that_finds_nothing_is_an_error():
+    pattern = re.compile("^(night_)?")
+    with pytest.raises(DataError, match=r"b\.jpg: --group_by=.* finds nothing"):
+        divided(["night_a", "b"], fraction=0.5, group_by=pattern)
+
+
 @pytest.fixture
 def root(tmp_path):
     return files.write_folders(tmp_path, 8)
@@ -130,6 +148,21 @@ def test_a_list_names_the_files_of_a_split(root, capsys):
         assert convert.main(files.flags(root, *more)) == 1
         (line,) = capsys.readouterr().err.splitlines()
         assert message in line
+
+
+def test_a_list_may_come_from_another_system(root):
+    accent = "\u00e9"
+    for kind, suffix in (("images", "jpg"), ("annotations", "png")):
+        folder = root / kind
+        for index, name in enumerate((b"caf\xe9", accent.encode(), b"a\\b")):
+            target = os.path.join(folder, os.fsdecode(name) + f".{suffix}")
+            os.rename(folder / f"f{index:02d}.{suffix}", target)
+    names = [r"data\images\f03.jpg", unicodedata.normalize("NFD", accent)]
+    lines = [*(name.encode() for name in names), b"caf\xe9", rb"x/a\b.png"]
+    (root / "list.txt").write_bytes(b"\r\n".join(lines))
+    more = (f"--list_file={root / 'list.txt'}",)
+    assert convert.main(files.flags(root, *more)) == 0
+    assert verify_split(root / "out", "train").num_records == 4
 
 
 @pytest.mark.parametrize(
