@@ -6,7 +6,18 @@ else is a defect of the program and keeps its traceback.
 
 from __future__ import annotations
 
-__all__ = ["ConfigError", "DataError", "RunError", "UserError"]
+__all__ = ["ConfigError", "DataError", "RunError", "UserError", "one_line"]
+
+_CONTROLS = (*range(32), *range(127, 160))
+_ESCAPES = {code: repr(chr(code))[1:-1] for code in _CONTROLS}
+
+
+def one_line(text: str) -> str:
+    """A text whose control characters are escaped, as `\\n` for a line's end.
+
+    Names of files may have them, and a terminal would obey them.
+    """
+    return text.translate(_ESCAPES)
 
 
 class UserError(ValueError):
@@ -17,6 +28,10 @@ class UserError(ValueError):
     """
 
     exit_status = 1
+
+    def __str__(self) -> str:
+        """The message as one line."""
+        return one_line(super().__str__())
 
 
 class ConfigError(UserError):

@@ -8,6 +8,8 @@ import time
 from collections.abc import Container
 from typing import Any, TextIO
 
+from segnet.errors import one_line
+
 __all__ = ["Progress", "command_line", "say", "warn"]
 
 
@@ -32,7 +34,7 @@ def warn(name: str, message: str, silenced: Container[str]) -> None:
         `constants.parse_warnings` gives them.
     """
     if name not in silenced:
-        say(f"warning: {message} (--silence={name})", sys.stderr)
+        say(f"warning: {one_line(message)} (--silence={name})", sys.stderr)
 
 
 def command_line(program: str, *arguments: str) -> str:

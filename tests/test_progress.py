@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from segnet.errors import DataError
 from segnet.progress import Progress, say, warn
 
 
@@ -83,3 +84,12 @@ def test_a_warning_is_one_line_that_can_be_silenced(capsys):
     captured = capsys.readouterr()
     assert captured.err == "warning: all pixels are sky (--silence=one_class)\n"
     assert captured.out == ""
+
+
+def test_names_cannot_make_a_line_two_or_command_a_terminal(capsys):
+    name = "a\nb\x1b[2J\x9b\u00e9"
+    shown = r"a\nb\x1b[2J\x9b" + "\u00e9"
+    warn("left_aside", name, frozenset())
+    line = f"warning: {shown} (--silence=left_aside)\n"
+    assert capsys.readouterr().err == line
+    assert str(DataError(f"{name}: is empty")) == f"{shown}: is empty"

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from segnet.convert import conversion, pairs, split_writer, workers
 from segnet.convert.flags import Settings
 from segnet.convert.pairs import Pair, Problem
-from segnet.errors import DataError
+from segnet.errors import DataError, one_line
 from segnet.progress import Progress, warn
 from segnet.records import plausibility
 
@@ -122,8 +122,8 @@ def report(
     for whole in wholes.values():
         problems += whole.problems
     for problem in problems:
-        print(f"{'skipped' if skip else 'error'}: {problem.message}",
-              file=sys.stderr)  # fmt: skip
+        kind = "skipped" if skip else "error"
+        print(f"{kind}: {one_line(problem.message)}", file=sys.stderr)
     if problems and not skip:
         raise DataError(
             f"{len(problems)} error{'s' if len(problems) > 1 else ''} (above), "
@@ -206,5 +206,6 @@ def _files(chosen: Collection[Pair], whole: workers.Part) -> dict[str, str]:
 def skipped_entry(problem: Problem) -> dict[str, str]:
     """For the manifest: FOLDER/NAME, wherever the folders lie."""
     name = "/".join(pathlib.Path(problem.file).parts[-2:])
-    reason = problem.message.removeprefix(f"{problem.file}: ")
+    file = one_line(problem.file)
+    reason = one_line(problem.message).removeprefix(f"{file}: ")
     return {"file": name, "reason": reason}

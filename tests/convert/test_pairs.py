@@ -250,6 +250,19 @@ def test_bad_files_with_odd_names_are_told_of_and_listed(tmp_path):
     assert entry["file"] == f"images/{name}.jpg"
 
 
+def test_a_name_with_a_line_feed_is_one_line(root, capsys):
+    path = root / "annotations" / "f01\nx.png"
+    os.rename(root / "annotations" / "f01.png", path)
+    os.rename(root / "images" / "f01.jpg", root / "images" / "f01\nx.jpg")
+    path.write_bytes(b"")
+    assert convert.main(files.flags(root, "--skip_invalid")) == 0
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"skipped: {path.parent}/f01\\nx.png: is empty")
+    (entry,) = verify_split(root / "out", "train").skipped
+    assert entry["file"] == "annotations/f01\nx.png"
+    assert entry["reason"].startswith("is empty")
+
+
 def test_home_folder_and_relative_paths(root, monkeypatch, capsys):
     monkeypatch.setenv("HOME", str(root))
     monkeypatch.chdir(root / "images")
