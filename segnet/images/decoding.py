@@ -220,7 +220,7 @@ def check_pixels(
         elif (small := _reduced_jpeg(data)) is not None:
             may_be_dark = is_dark(Image.fromarray(small))
         else:
-            mended = True
+            mended = _is_known(data)
             width, height = image.size
             image.draft("L", (max(width // 8, 1), max(height // 8, 1)))
             image.load()
@@ -248,13 +248,27 @@ def _reduced_jpeg(data: bytes) -> np.ndarray | None:
         return None
 
 
+def _is_known(data: bytes) -> bool:
+    """Whether simplejpeg can say something about damage of a JPEG.
+
+    It refuses those whose channels are sampled in rare ways, which other
+    decoders read.
+    """
+    try:
+        simplejpeg.decode_jpeg_header(data)
+    except ValueError:
+        return False
+    return True
+
+
 def is_mended(image: Image.Image, data: bytes) -> bool:
     """Whether a file that decodes is a JPEG with damage that decoders mend.
 
-    Not told of files that are printed in four colours (CMYK).
+    Not told of files that are printed in four colours (CMYK), or sampled in a
+    rare way.
     """
     is_jpeg = image.format in ("JPEG", "MPO") and image.mode in ("L", "RGB")
-    return is_jpeg and _reduced_jpeg(data) is None
+    return is_jpeg and _reduced_jpeg(data) is None and _is_known(data)
 
 
 def is_dark(image: Image.Image) -> bool:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import subprocess
 import sys
 
@@ -217,6 +218,39 @@ def test_a_large_image_is_copied_in_parts(write, monkeypatch):
     path = write(files.saved(RGB, "PNG"))
     monkeypatch.setattr(image_files, "_BAND_PIXELS", 5 * 40 + 1)
     np.testing.assert_array_equal(image_files.load_image(path), RGB)
+
+
+def sampled_jpeg(factors) -> bytes:
+    """A grey JPEG, 48x40, with horizontal and vertical factors of channels."""
+
+    def segment(marker: int, body: bytes) -> bytes:
+        return struct.pack(">BBH", 255, marker, len(body) + 2) + body
+
+    code = bytes([1] + [0] * 15 + [0])  # one bit for "0 more"
+    channels = [bytes((n, h << 4 | v, 0)) for n, (h, v) in enumerate(factors)]
+    count = bytes([len(factors)])
+    wide, high = (max(sizes) for sizes in zip(*factors, strict=True))
+    units = -(-48 // (8 * wide)) * -(-40 // (8 * high))
+    blocks = units * sum(h * v for h, v in factors)
+    return b"".join((
+        b"\xff\xd8",
+        segment(0xDB, b"\0" + bytes([16] * 64)),
+        segment(0xC0, struct.pack(">BHH", 8, 40, 48) + count
+                + b"".join(channels)),
+        segment(0xC4, b"\0" + code + b"\x10" + code),
+        segment(0xDA, count + b"".join(bytes((n, 0))
+                for n in range(len(factors))) + b"\0\x3f\0"),
+        bytes(-(-blocks // 4)),
+        b"\xff\xd9",
+    ))  # fmt: skip
+
+
+@pytest.mark.parametrize("resize", [None, (20, 24)])
+@pytest.mark.parametrize("luma", [(2, 2), (3, 1), (4, 2)])
+def test_rare_sampling_is_no_damage(write, luma, resize):
+    path = write(sampled_jpeg([luma, (1, 1), (1, 1)]), "x.jpg")
+    assert not image_files.read_image(path, resize).mended
+    assert (image_files.load_image(path) == 128).all()
 
 
 @pytest.mark.parametrize("options", [{}, {"progressive": True}])
