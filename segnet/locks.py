@@ -170,6 +170,9 @@ def _lock_by_kernel(path: str) -> _Kernel | None:
             # New, or its last holder has just removed it.
             os.makedirs(os.path.dirname(path), exist_ok=True)
             continue
+        except PermissionError:
+            _check_free(path)
+            raise
         try:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise OSError(errno.EINVAL, "not a plain file")
@@ -178,15 +181,32 @@ def _lock_by_kernel(path: str) -> _Kernel | None:
             if _is_file(path, descriptor):
                 return _Kernel(path, descriptor)
         except BlockingIOError:
-            holder = _parse(_read_soon(path))
             os.close(descriptor)
-            raise _HeldByAnother(holder or "host not known") from None
+            raise _held_by(path) from None
         except OSError as error:
             os.close(descriptor)
             if error.errno in _NO_FLOCK:
                 return None
             raise
         os.close(descriptor)
+
+
+def _check_free(path: str) -> None:
+    """Looks at a lock that only another user may take.
+
+    Raises:
+      _HeldByAnother: It is not free.
+    """
+    with contextlib.suppress(OSError), open(path) as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise _held_by(path) from None
+
+
+def _held_by(path: str) -> _HeldByAnother:
+    """Says who holds a lock."""
+    return _HeldByAnother(_parse(_read_soon(path)) or "host not known")
 
 
 def _is_file(path: str, descriptor: int) -> bool:

@@ -69,6 +69,27 @@ def test_a_second_process_is_told_who_holds_it(tmp_path):
     assert not path.exists()
 
 
+def test_the_lock_of_another_user_is_told_from_one_that_is_left(
+    tmp_path, monkeypatch
+):
+    path = tmp_path / "lock"
+
+    def open_file(name, flags, mode=0o777):
+        if flags & os.O_RDWR:  # Root, whom tests may run as, may do that.
+            raise PermissionError(errno.EACCES, "Permission denied", name)
+        return real(name, flags, mode)
+
+    real = os.open
+    with holder(path) as process:
+        monkeypatch.setattr(os, "open", open_file)
+        held = pytest.raises(RunError, match=f"process {process.pid}")
+        with held, hold(path):
+            pass
+    path.touch()
+    with pytest.raises(RunError, match="Permission denied"), hold(path):
+        pass
+
+
 def test_nothing_is_left_where_nothing_was(tmp_path):
     folder = tmp_path / "a" / "b"
     with hold(folder / ".lock"):
