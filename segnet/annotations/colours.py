@@ -21,7 +21,12 @@ from segnet.annotations.label_map import (
 from segnet.annotations.presets import PRESETS
 from segnet.errors import DataError
 
-__all__ = ["blue_colours", "colour_hint", "colours_to_labels"]
+__all__ = [
+    "blue_colours",
+    "colour_hint",
+    "colours_to_labels",
+    "palette_colours",
+]
 
 # Pixels handled at a time, which bounds the memory that large files take.
 _BAND_PIXELS = 1 << 20
@@ -66,6 +71,16 @@ def blue_colours(
     return {
         int(blue): (int(known[blue]) & 255, int(known[blue]) >> 8, int(blue))
         for blue in np.flatnonzero(known >= 0)
+    }
+
+
+def palette_colours(image: Image.Image) -> Mapping[int, Colour]:
+    """The colour of each index that a palette image uses."""
+    values = image.getpalette("RGB") or []
+    colours = zip(values[::3], values[1::3], values[2::3], strict=True)
+    there = image.histogram()
+    return {
+        index: colour for index, colour in enumerate(colours) if there[index]
     }
 
 

@@ -9,7 +9,11 @@ from collections.abc import Mapping
 import numpy as np
 from PIL import Image
 
-from segnet.annotations.colours import blue_colours, colours_to_labels
+from segnet.annotations.colours import (
+    blue_colours,
+    colours_to_labels,
+    palette_colours,
+)
 from segnet.annotations.label_map import Colour, LabelMap
 from segnet.errors import DataError
 from segnet.images.decoding import (
@@ -38,7 +42,9 @@ class Annotation:
     Attributes:
       label: uint8 `[height, width]`, EXIF rotation applied.
       colours: Of a file in mode "blue" whose red and green change with blue:
-        the colour of each blue value. Files of a split have to agree on them.
+        the colour of each blue value, in which files of a split have to agree.
+        Of a palette file in mode "index": the colour of each index, in which
+        they should agree.
       turned: Whether EXIF data turned it.
     """
 
@@ -93,10 +99,13 @@ def load_annotation(
             raise ValueError("mode 'color' needs a label map")
         label = colours_to_labels(image, path, label_map)
         return Annotation(label, turned=turned)
-    colours = blue_colours(image, path) if image.mode in _COLOUR else {}
+    colours: Mapping[int, Colour] = {}
     if image.mode in _COLOUR:
+        colours = blue_colours(image, path)
         image = image.getchannel("B")
-    elif image.mode != "P":
+    elif image.mode == "P":
+        colours = palette_colours(image)
+    else:
         image = image.convert("L")
     return Annotation(np.asarray(image), colours, turned)
 

@@ -8,14 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from segnet.annotations.label_map import Colour
+from segnet.errors import DataError
 
 __all__ = [
     "DARK",
     "DARK_16_BIT",
     "MENDED",
     "ROTATED",
-    "BlueColours",
     "Findings",
+    "ValueColours",
 ]
 
 DARK = "dark"
@@ -76,36 +77,60 @@ class Findings:
             yield name, f"{file}: {many if count > 1 else 'is'} {text}"
 
 
-class BlueColours:
-    """The colours of blue values over a split, in which they have to agree.
+class ValueColours:
+    """The colours of values over a split, in which they should agree.
 
     Attributes:
-      clash: What is wrong if they do not, else empty.
+      clash: The first two that do not and their value; or None.
     """
 
     def __init__(self) -> None:
         """Starts with no file."""
-        self.clash = ""
+        self.clash: tuple[str, int] | None = None
         self._known: dict[int, tuple[Colour, str]] = {}
 
     def add(self, colours: Mapping[int, Colour], file: str) -> None:
         """Adds those of a file, as `reading.Annotation` has them."""
-        for blue, colour in colours.items():
-            self._add(blue, colour, file)
+        for value, colour in colours.items():
+            self._add(value, colour, file)
 
     def merge(self, other: BlueColours) -> None:
         """Adds those of later files."""
         self.clash = self.clash or other.clash
-        for blue, (colour, file) in other._known.items():
-            self._add(blue, colour, file)
+        for value, (colour, file) in other._known.items():
+            self._add(value, colour, file)
 
-    def _add(self, blue: int, colour: Colour, file: str) -> None:
-        first, first_file = self._known.setdefault(blue, (colour, file))
+    def _add(self, value: int, colour: Colour, file: str) -> None:
+        first, first_file = self._known.setdefault(value, (colour, file))
         if first != colour and not self.clash:
-            self.clash = (
+            both = (
                 f"{file}: has the colour {colour} (red, green, blue) and "
-                f"{first_file} the colour {first}, which share the blue value "
-                f"{blue}, so that --annotation_mode=blue would take them for "
-                "one class; if each class has a colour, give "
-                "--annotation_mode=color and --label_map=FILE"
+                f"{first_file} the colour {first}"
+            )
+            self.clash = both, value
+
+    def check_blue(self) -> None:
+        """Checks colours whose blue is the class.
+
+        Raises:
+          DataError: They do not agree.
+        """
+        if self.clash:
+            both, value = self.clash
+            raise DataError(
+                f"{both}, which share the blue value {value}, so that "
+                "--annotation_mode=blue would take them for one class; if "
+                "each class has a colour, give --annotation_mode=color and "
+                "--label_map=FILE; nothing was written"
+            )
+
+    def index_warnings(self) -> Iterator[tuple[str, str]]:
+        """Name and message of the warning about palettes, if there is one."""
+        if self.clash:
+            both, value = self.clash
+            yield (
+                "palettes",
+                f"{both} at the palette index {value}; check that an index is "
+                "the same class in all files; if its colour is instead, give "
+                "--annotation_mode=color and --label_map=FILE",
             )

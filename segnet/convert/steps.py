@@ -160,13 +160,14 @@ def check_splits(
     facts = {name: _facts(settings, name, wholes[name]) for name in wholes}
     compared = list(others)
     for name, whole in wholes.items():
-        if whole.colours.clash:
-            raise DataError(f"{whole.colours.clash}; nothing was written")
+        if settings.annotation_mode == "blue":
+            whole.colours.check_blue()
         plausibility.check_labelled(facts[name])
     for name, whole in wholes.items():
         beside = [*others, *(facts[x] for x in facts if x != name)]
         found = [
             *whole.findings.warnings(len(facts[name].image_digests)),
+            *whole.colours.index_warnings(),
             *plausibility.one_class(facts[name]),
             *plausibility.unused_classes(facts[name], beside, voided),
         ]

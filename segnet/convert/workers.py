@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, MutableSequence, Sequence
 from segnet import signals
 from segnet.convert import shard_files
 from segnet.convert.conversion import Converted, Rules, convert_pair
-from segnet.convert.findings import BlueColours, Findings
+from segnet.convert.findings import Findings, ValueColours
 from segnet.convert.gate import PixelGate
 from segnet.convert.pairs import Pair, Problem
 from segnet.errors import RunError
@@ -58,7 +58,7 @@ class Part:
     statistics: Statistics
     problems: list[Problem] = dataclasses.field(default_factory=list)
     findings: Findings = dataclasses.field(default_factory=Findings)
-    colours: BlueColours = dataclasses.field(default_factory=BlueColours)
+    colours: ValueColours = dataclasses.field(default_factory=ValueColours)
     file: shard_files.ShardFile | None = None
 
     def add(self, pair: Pair, result: Converted) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import picture_files as files
 import pytest
+from PIL import Image
 
 from segnet.records.verify import verify_split
 from tools import convert_to_tfrecord as convert
@@ -114,6 +115,33 @@ def test_colours_that_only_differ_between_files_are_an_error(
     assert "f01.png: has the colour (0, 70, 1)" in line
     assert "f00.png the colour (9, 0, 1)" in line
     assert not (root / "out").exists()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_palettes_that_differ_between_files_are_warned_of(
+    root, capsys, workers
+):
+    """Programs sort a palette by how often a colour occurs in the picture."""
+    for index in range(3):
+        picture = Image.fromarray(files.labels(index) * 2).convert("P")
+        picture = Image.frombytes("P", picture.size, picture.tobytes())
+        # The index that files do not use may have any colour.
+        palette = [9, 0, 0, index, 0, 0, 0, 70, 0, 0, 0, 0, 9, 70, 0]
+        if index == 2:
+            palette[6:9], palette[12:] = palette[12:], palette[6:9]
+        picture.putpalette(palette)
+        picture.save(root / "annotations" / f"f{index:02d}.png")
+    more = ("--num_classes=5", "--annotation_mode=index", "--void_labels=1,3",
+            f"--num_workers={workers}", "--silence=unused_classes")  # fmt: skip
+    assert convert.main(files.flags(root, *more)) == 0
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "f02.png: has the colour (9, 70, 0)" in line
+    assert "f00.png the colour (0, 70, 0) at the palette index 2" in line
+    # Grey files among them, and equal palettes, are as they should be.
+    data = files.saved(files.labels(2) * 2, "PNG")
+    (root / "annotations" / "f02.png").write_bytes(data)
+    assert convert.main(files.flags(root, *more, "--overwrite")) == 0
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize(
