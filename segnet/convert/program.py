@@ -179,6 +179,15 @@ def _verify_records(
             f"{len(whole.statistics.image_digests)} good pairs; convert again "
             "with --overwrite"
         )
+    elif any(
+        getattr(manifest, name) not in (value, ())  # () if it is an old one
+        for name, value in whole.statistics.fields().items()
+    ):
+        raise DataError(
+            f"{path}: its records are good, but of other pictures or labels "
+            "than the folders hold; convert again with --overwrite, or give "
+            "the flags that it was converted with"
+        )
     print(f"{manifest.num_records} records are good: {path}")
 
 

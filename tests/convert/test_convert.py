@@ -260,6 +260,21 @@ def test_verify_only_checks_folders_and_records(root, capsys):
     assert contents(root / "out") == before
 
 
+@pytest.mark.parametrize("kind", ["images", "annotations"])
+def test_verify_only_sees_that_a_file_has_changed(root, capsys, kind):
+    run(root)
+    suffix = "jpg" if kind == "images" else "png"
+    folder = root / kind
+    (folder / f"f02.{suffix}").write_bytes(
+        (folder / f"f03.{suffix}").read_bytes()
+    )
+    assert convert.main(files.flags(root, "--verify_only")) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "but of other pictures or labels than the folders hold" in line
+    assert convert.main(files.flags(root, "--overwrite")) == 0
+    assert convert.main(files.flags(root, "--verify_only")) == 0
+
+
 def test_other_files_are_mentioned(root, capsys):
     for name in ("Thumbs.db", "notes.txt", ".hidden"):
         (root / "images" / name).touch()
