@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 import time
@@ -10,7 +11,9 @@ from typing import Any, TextIO
 
 from segnet.errors import one_line
 
-__all__ = ["Progress", "command_line", "say", "warn"]
+__all__ = ["Progress", "command_line", "project_path", "say", "warn"]
+
+_PROJECT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 def say(message: str, stream: TextIO | None = None) -> None:
@@ -41,10 +44,39 @@ def command_line(program: str, *arguments: str) -> str:
     """A command for the user to type, quoted so that it can be pasted.
 
     Args:
-      program: For example `main.py`.
+      program: As for `project_path`, for example `main.py`.
       arguments: Its flags.
     """
-    return shlex.join(["python", program, *arguments])
+    words = ["python", project_path(program), *arguments]
+    return " ".join(map(_quoted, words))
+
+
+def project_path(path: str) -> str:
+    """Where a file of the project is for the user, who may be anywhere.
+
+    Args:
+      path: From the project's folder.
+
+    Returns:
+      The same where such a file is in the working directory, or none is in the
+      project's folder; else an absolute path.
+    """
+    there = os.path.join(_PROJECT, path)
+    use_it = os.path.exists(there) and not os.path.exists(path)
+    return there if use_it else path
+
+
+def _quoted(word: str) -> str:
+    """A word for a shell, also one with bytes that no terminal can show."""
+    if word.isprintable():
+        return shlex.quote(word)
+    shown = (
+        each
+        if each.isprintable() and each not in "'\\"
+        else "".join(f"\\x{byte:02x}" for byte in os.fsencode(each))
+        for each in word
+    )
+    return f"$'{''.join(shown)}'"
 
 
 class Progress:

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
+import subprocess
 import time
 
 import pytest
+from conftest import ROOT
 
 from segnet.errors import DataError
-from segnet.progress import Progress, say, warn
+from segnet.progress import Progress, command_line, project_path, say, warn
 
 
 def _progress(total=5, **kwargs):
@@ -93,3 +96,29 @@ def test_names_cannot_make_a_line_two_or_command_a_terminal(capsys):
     line = f"warning: {shown} (--silence=left_aside)\n"
     assert capsys.readouterr().err == line
     assert str(DataError(f"{name}: is empty")) == f"{shown}: is empty"
+
+
+def test_a_command_can_be_pasted_whatever_its_words_are():
+    words = ["--a=x y", "--b=it's", "--c=\u00e9", "--d=a\nb\x1b'\\1",
+             os.fsdecode(b"--e=caf\xe91"), "--f="]  # fmt: skip
+    command = command_line("main.py", *words)
+    assert command.isprintable()
+    assert command.startswith("python main.py '--a=x y' ")
+    arguments = command.removeprefix("python main.py ")
+    shown = subprocess.run(
+        ["bash", "-c", f"printf '%s\\0' {arguments}"],
+        check=True,
+        capture_output=True,
+    ).stdout
+    assert shown.split(b"\0")[:-1] == [os.fsencode(word) for word in words]
+
+
+def test_a_command_can_be_pasted_in_another_folder(tmp_path, monkeypatch):
+    assert project_path("configs/own.flags") == "configs/own.flags"
+    monkeypatch.chdir(tmp_path)
+    found = project_path("configs/own.flags")
+    assert os.path.isabs(found)
+    assert os.path.samefile(found, ROOT / "configs" / "own.flags")
+    assert command_line("main.py") == f"python {ROOT / 'main.py'}"
+    # Installed without the project's folder, it can only be named.
+    assert project_path("nowhere.py") == "nowhere.py"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from segnet.progress import command_line
+from segnet.progress import command_line, project_path
 from segnet.records import splits
 from segnet.records.manifest import Manifest
 
@@ -58,7 +58,7 @@ def next_step(output_dir: str) -> str:
             return f"next: convert the other split with --split={split}"
     command = command_line(
         "main.py",
-        "--flagfile=configs/own.flags",
+        f"--flagfile={project_path('configs/own.flags')}",
         f"--data_dir={output_dir}",
         "--workdir=runs/first",
     )
