@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import typing
 from typing import Any
 
 from segnet.config import flag_paths
@@ -84,17 +85,39 @@ def from_json(text: str, where: str) -> Config:
       where: Path it came from, for the error.
 
     Raises:
-      ConfigError: It is not JSON, or has fields that are not known.
+      ConfigError: It is not JSON, or has fields that are not known, or values
+        of another type.
     """
     try:
         values = json.loads(text)
+        if not isinstance(values, dict):
+            raise ValueError("not a JSON object")
         values["class_names"] = tuple(values.get("class_names", ()))
-        return Config(**values)
-    except (ValueError, TypeError, AttributeError) as error:
+        config = Config(**values)
+        _check_types(config)
+    except (ValueError, TypeError) as error:
         raise ConfigError(
             f"{where} is not a config of this version of segnet ({error}); "
             "use the version that wrote it or another --workdir"
         ) from error
+    return config
+
+
+def _check_types(config: Config) -> None:
+    """Refuses values that no flag can have, such as 2.5 images.
+
+    Raises:
+      ValueError: The type of a field is another one.
+    """
+    for name, hint in typing.get_type_hints(Config).items():
+        values, kinds = [getattr(config, name)], typing.get_args(hint) or [hint]
+        if name == "class_names":
+            values = list(config.class_names)
+        # JSON writes some whole numbers without a point.
+        allowed = {*kinds, int} if float in kinds else {*kinds}
+        for value in values:
+            if type(value) not in allowed:
+                raise ValueError(f"{name} is {json.dumps(value)}")
 
 
 def merge(

@@ -49,6 +49,32 @@ def test_damaged_json_is_one_clear_line(text):
         config_file.from_json(text, "some/config.json")
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("data_dir", None),
+        ("batch_size", 2.5),
+        ("batch_size", True),
+        ("learning_rate", "0.1"),
+        ("deterministic", 1),
+        ("max_steps", "9"),
+        ("class_names", [1, 2]),
+        ("class_names", 3),
+    ],
+)
+def test_a_value_of_another_type_is_one_clear_line(field, value):
+    text = json.dumps({**dataclasses.asdict(Config()), field: value})
+    with pytest.raises(ConfigError, match=r"^w/config.json is not") as caught:
+        config_file.from_json(text, "w/config.json")
+    assert "\n" not in str(caught.value)
+
+
+def test_whole_numbers_may_stand_for_fractions():
+    values = {"learning_rate": 1, "warmup_epochs": 2, "max_steps": None}
+    config = config_file.from_json(json.dumps(values), "config.json")
+    assert (config.learning_rate, config.warmup_epochs) == (1, 2)
+
+
 def _merge(saved, changeable=CHANGEABLE_ON_RESUME, **given):
     return config_file.merge(saved, given, workdir="now", changeable=changeable)
 
