@@ -52,10 +52,7 @@ def load_trained(command: Command) -> TrainedRun:
     workdir = command.config.workdir
     saved = config_file.load_config(workdir)
     if saved is None:
-        raise ConfigError(
-            f"--workdir={workdir} has no config.json; train first, or give "
-            "the workdir of a training run"
-        )
+        raise ConfigError(f"--workdir={workdir} {_without_config(workdir)}")
     config = config_file.merge(
         saved,
         command.given,
@@ -70,3 +67,16 @@ def load_trained(command: Command) -> TrainedRun:
     predictor = Predictor(config, runtime, tta=command.tta)
     predictor.load(network)
     return TrainedRun(config, runtime, path, predictor)
+
+
+def _without_config(workdir: str) -> str:
+    """What is wrong with a workdir that has no config.json, and what to do."""
+    if checkpoint.has_checkpoint(workdir):
+        return (
+            "has checkpoints but no config.json, which says what network they "
+            "are of; put it back, or give the flags of its training again "
+            "with --mode=train, which writes it"
+        )
+    return (
+        "has no config.json; train first, or give the workdir of a training run"
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 __all__ = [
+    "aside_checkpoint_dir",
     "best_checkpoint_dir",
     "checkpoint_dir",
     "config_path",
@@ -34,6 +35,11 @@ def checkpoint_dir(workdir: str) -> str:
 def best_checkpoint_dir(workdir: str) -> str:
     """The checkpoint with the best score."""
     return os.path.join(checkpoint_dir(workdir), "best")
+
+
+def aside_checkpoint_dir(workdir: str) -> str:
+    """A copy of a checkpoint while its own files are replaced."""
+    return os.path.join(checkpoint_dir(workdir), "aside")
 
 
 def metrics_path(workdir: str) -> str:

@@ -11,12 +11,21 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from segnet.config.workdir import best_checkpoint_dir, checkpoint_dir
+from segnet.config.workdir import (
+    aside_checkpoint_dir,
+    best_checkpoint_dir,
+    checkpoint_dir,
+)
 from segnet.errors import ConfigError, DataError, RunError
 from segnet.files import file_errors, gfile, reason
 from segnet.progress import command_line
 from segnet.training import checkpoint_files
-from segnet.training.saved_weights import AVERAGES, UNREADABLE, load_trained
+from segnet.training.saved_weights import (
+    AVERAGES,
+    UNREADABLE,
+    check_state,
+    load_trained,
+)
 from segnet.training.weight_averages import WeightAverages
 
 __all__ = [
@@ -42,11 +51,18 @@ def _find(workdir: str) -> list[str]:
     Raises:
       DataError: The workdir cannot be read.
     """
-    return [
-        checkpoint_files.path_of(folder, step)
-        for folder in (checkpoint_dir(workdir), best_checkpoint_dir(workdir))
-        for step in checkpoint_files.find_steps(folder)
-    ]
+    aside, newest, best = (
+        [(step, checkpoint_files.path_of(folder, step)) for step in steps]
+        for folder in (
+            aside_checkpoint_dir(workdir),
+            checkpoint_dir(workdir),
+            best_checkpoint_dir(workdir),
+        )
+        for steps in [checkpoint_files.find_steps(folder)]
+    )
+    # Where a step has two, the one aside is whole and the other may not be.
+    in_order = sorted([*aside, *newest], key=lambda found: -found[0])
+    return [path for _, path in [*in_order, *best]]
 
 
 class RunState(tf.Module):
@@ -116,6 +132,8 @@ class Checkpoints:
           averages: Moving averages of the weights, if the run keeps any.
         """
         self._model = model
+        self._optimizer = optimizer
+        self._averages = averages
         self._state = state
         # What this process has written, and the last evaluation in it; of
         # other files only the name is known.
@@ -134,37 +152,53 @@ class Checkpoints:
           RunError: If it cannot be written; older checkpoints stay.
         """
         folder = checkpoint_dir(self._workdir)
-        step = self._write(folder)
+        aside = aside_checkpoint_dir(self._workdir)
+        found = checkpoint_files.find_steps(folder)
+        # Its files are replaced one after the other: a process killed between
+        # two of them would leave neither the old checkpoint nor the new one.
+        if self._step in found and not self._is_written(folder):
+            self._write(aside)
+        self._write(folder)
         # Later ones could not be read, or the run would not be here: they are
         # replaced when it gets there.
-        found = checkpoint_files.find_steps(folder)
-        before = [other for other in found if other <= step]
-        kept = {*before[: self._keep], *(set(found) - set(before))}
+        before = [step for step in found if step < self._step]
+        later = [step for step in found if step > self._step]
+        kept = {self._step, *before[: self._keep - 1], *later}
         self._clean(folder, kept)
+        checkpoint_files.remove_folder(aside)
 
     def save_best(self) -> None:
         """Saves the run as the best one so far; raises as `save`."""
         folder = best_checkpoint_dir(self._workdir)
-        self._clean(folder, {self._write(folder)})
+        self._write(folder)
+        self._clean(folder, {self._step})
 
-    def _write(self, folder: str) -> int:
-        """Writes a checkpoint unless it is there; returns its step."""
-        step = int(self._state.step.numpy())
+    @property
+    def _step(self) -> int:
+        """Steps done."""
+        return int(self._state.step.numpy())
+
+    def _is_written(self, folder: str) -> bool:
+        """Whether this process has written the run as it is now."""
+        path = checkpoint_files.path_of(folder, self._step)
         evaluated = int(self._state.evaluated_step.numpy())
-        path = checkpoint_files.path_of(folder, step)
-        if self._written.get(path) == evaluated:
-            return step
+        return self._written.get(path) == evaluated
+
+    def _write(self, folder: str) -> None:
+        """Writes a checkpoint unless it is there."""
+        if self._is_written(folder):
+            return
+        path = checkpoint_files.path_of(folder, self._step)
         try:
             gfile(folder).makedirs(folder)
             self._everything.write(path)
         except file_errors() as error:
             raise RunError(
-                f"{folder}: the checkpoint of step {step} cannot be written "
-                f"({reason(error)}); earlier checkpoints are kept: make "
-                "room and run the same command again"
+                f"{folder}: the checkpoint of step {self._step} cannot be "
+                f"written ({reason(error)}); earlier checkpoints are kept: "
+                "make room and run the same command again"
             ) from error
-        self._written[path] = evaluated
-        return step
+        self._written[path] = int(self._state.evaluated_step.numpy())
 
     def _clean(self, folder: str, steps: set[int]) -> None:
         """Leaves the checkpoints of `steps` alone in a folder."""
@@ -182,14 +216,14 @@ class Checkpoints:
 
         Raises:
           DataError: If there are checkpoints but none can be read, or one is
-            of another network.
+            of another network or optimizer.
           RunError: If the workdir cannot be written.
         """
         paths = _find(self._workdir)
         for path in paths:
             try:
                 self._restore(path)
-            except DataError:  # It is whole, but of another network.
+            except DataError:  # It is whole, but of another kind of run.
                 raise
             except UNREADABLE as error:
                 warn(
@@ -211,6 +245,7 @@ class Checkpoints:
     def _restore(self, path: str) -> None:
         """Restores all of a checkpoint."""
         load_trained(self._model, path)
+        check_state(path, self._optimizer, averages=self._averages is not None)
         with checkpoint_files.readable_path(path) as readable:
             # The network is in the checkpoint too.
             status = self._others.read(readable).expect_partial()

@@ -19,6 +19,7 @@ __all__ = [
     "find_steps",
     "path_of",
     "readable_path",
+    "remove_folder",
     "remove_others",
     "write_state_file",
 ]
@@ -82,6 +83,18 @@ def remove_others(folder: str, steps: set[int]) -> None:
                 functions.remove(path)
             elif _UNFINISHED.fullmatch(name):
                 functions.rmtree(path)
+
+
+def remove_folder(folder: str) -> None:
+    """Removes the checkpoints in a folder and, if it is empty then, itself."""
+    remove_others(folder, set())
+    functions = gfile(folder)
+    state_file = os.path.join(folder, "checkpoint")
+    with contextlib.suppress(*file_errors()):
+        if functions.exists(state_file):
+            functions.remove(state_file)
+        if functions.isdir(folder) and not functions.listdir(folder):
+            functions.rmtree(folder)
 
 
 def write_state_file(folder: str) -> None:

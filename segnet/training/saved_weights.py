@@ -18,7 +18,13 @@ from segnet.errors import DataError
 from segnet.files import reason
 from segnet.training import checkpoint_files
 
-__all__ = ["AVERAGES", "UNREADABLE", "load_trained", "restore_weights"]
+__all__ = [
+    "AVERAGES",
+    "UNREADABLE",
+    "check_state",
+    "load_trained",
+    "restore_weights",
+]
 
 # Name of the moving averages within a checkpoint.
 AVERAGES = "averages"
@@ -27,6 +33,8 @@ UNREADABLE = (tf.errors.OpError, ValueError, IndexError, AssertionError)
 # Where the weights are in it: as trained, and averaged.
 _TRAINED = ("model",)
 _AVERAGED = (AVERAGES, "values")
+# Where the optimizer's momenta are, named after their weights.
+_OPTIMIZER = ("optimizer",)
 
 
 def restore_weights(model: tf.keras.Model, path: str) -> None:
@@ -70,6 +78,45 @@ def load_trained(model: tf.keras.Model, path: str) -> None:
     """
     with _open(path) as reader:
         _load_by_name(model.variables, reader, path, _TRAINED)
+
+
+def check_state(
+    path: str, optimizer: tf.keras.optimizers.Optimizer, *, averages: bool
+) -> None:
+    """Refuses a checkpoint of a run that was optimised in another way.
+
+    TensorFlow would begin to restore it, fail, and print a hundred lines.
+
+    Args:
+      path: Of the checkpoint.
+      optimizer: Of the run, built.
+      averages: Whether the run keeps moving averages of its weights.
+
+    Raises:
+      DataError: Naming the flag that differs.
+      tf.errors.OpError: It cannot be read.
+    """
+    with _open(path) as reader:
+        shapes = reader.get_variable_to_shape_map()
+        found = {
+            name: shapes[key]
+            for name, key in _keys_by_name(reader, _OPTIMIZER).items()
+        }
+    wanted = {
+        variable.name.split(":")[0]: variable.shape.as_list()
+        for variable in optimizer.variables
+        if "/" in variable.name
+    }
+    differences = []
+    if found != wanted:
+        differences.append("--optimizer or --momentum")
+    if averages != any(key.startswith(f"{AVERAGES}/") for key in shapes):
+        differences.append("--ema_decay")
+    if differences:
+        raise DataError(
+            f"checkpoint {path} is of a run with another "
+            f"{' and '.join(differences)}; give the values of its run"
+        )
 
 
 @contextlib.contextmanager

@@ -110,8 +110,9 @@ def merge_config(
             changeable=CHANGEABLE_ON_RESUME,
         )
         if resumes:
-            taken = config_file.taken_flags(config, given)
-            tell(f"from {config_path(config.workdir)}: {shlex.join(taken)}")
+            taken = shlex.join(config_file.taken_flags(config, given))
+            what = taken or "all flags are as given now"
+            tell(f"from {config_path(config.workdir)}: {what}")
     validate(config)
     if not config.data_dir:
         raise ConfigError(

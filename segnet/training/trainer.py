@@ -74,7 +74,8 @@ class Trainer:
             run.config, self._schedule, distributed.size()
         )
         self._ended = self._why_ended()
-        if self._is_chief and not self._ended:
+        kept = self._ended and config_file.has_config(run.config.workdir)
+        if self._is_chief and not kept:
             config_file.save_config(run.config.workdir, run.config)
         self._reporter = Reporter(
             run.config,

@@ -179,3 +179,27 @@ def test_the_lock_of_an_elastic_run_goes_with_rank_0(tmp_path, monkeypatch):
     monkeypatch.setattr(start.distributed, "is_chief", lambda: False)
     start._pass_on(after)
     assert not (tmp_path / "run.lock").exists()
+
+
+def test_checkpoints_without_config_are_told_of_and_get_it_again(
+    workdir, data_dir, capsys
+):
+    """Evaluation says what is missing; training writes it, be it finished."""
+    (workdir / "config.json").unlink()
+    assert train(workdir, "--mode=evaluate") == 2
+    error = capsys.readouterr().err
+    assert "has checkpoints but no config.json" in error
+    assert "train first" not in error and error.count("\n") == 1
+    assert main.main(run_flags(data_dir, workdir, "--epochs=2")) == 0
+    assert "nothing left to do" in capsys.readouterr().out
+    assert train(workdir, "--mode=evaluate") == 0
+
+
+def test_where_nothing_is_taken_it_is_said_so(workdir, data_dir, capsys):
+    rest = (
+        "--epochs=2 --lr_schedule=cosine --class_weights=median_frequency "
+        "--augment=basic --cache=memory"
+    )
+    assert main.main(run_flags(data_dir, workdir, *rest.split())) == 0
+    first = capsys.readouterr().out.splitlines()[0]
+    assert first == f"from {workdir}/config.json: all flags are as given now"

@@ -16,11 +16,15 @@ from segnet.training.weight_averages import WeightAverages
 class _Run:
     """A one-weight run with a built optimizer."""
 
-    def __init__(self, folder, keep=2, units=1, ema_decay=0.0):
+    def __init__(
+        self, folder, keep=2, units=1, ema_decay=0.0, optimizer="Adam"
+    ):
         self.model = tf.keras.Sequential(
             [tf.keras.layers.Dense(units, input_shape=(2,), name="dense")]
         )
-        self.optimizer = tf.keras.optimizers.Adam(jit_compile=False)
+        self.optimizer = getattr(tf.keras.optimizers, optimizer)(
+            jit_compile=False
+        )
         self.optimizer.build(self.model.trainable_variables)
         self.state = checkpoint.RunState()
         self.averages = WeightAverages(self.model, ema_decay)
@@ -422,3 +426,64 @@ def test_a_folder_that_cannot_be_read_is_not_an_empty_one(tmp_path):
         patch.setattr(checkpoint_files.gfile(""), "listdir", fail)
         with pytest.raises(DataError, match="Permission denied"):
             checkpoint.has_checkpoint(str(tmp_path))
+
+
+def test_a_kill_while_a_checkpoint_is_replaced_loses_nothing(
+    tmp_path, monkeypatch
+):
+    """TensorFlow renames the data, then the index, over those that are there.
+
+    With nothing else to go back to.
+    """
+    run = _Run(tmp_path, keep=1)
+    run.step()
+    run.checkpoints.save()
+    folder = tmp_path / "checkpoints"
+    index = (folder / "ckpt-1.index").read_bytes()
+    write = tf.train.Checkpoint.write
+
+    def write_data_only(self, path):
+        write(self, path)
+        if str(path) == str(folder / "ckpt-1"):
+            (folder / "ckpt-1.index").write_bytes(index)
+            raise KeyboardInterrupt  # Nothing cleans up after a kill.
+
+    run.state.record(0.5, epoch=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(tf.train.Checkpoint, "write", write_data_only)
+        with pytest.raises(KeyboardInterrupt):
+            run.checkpoints.save()
+    resumed = _Run(tmp_path, keep=1)
+    assert resumed.restore()
+    assert resumed.warnings == []
+    for ours, theirs in zip(resumed.values(), run.values(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    # What lies aside does not stay, nor stand in for what comes later.
+    resumed.step()
+    resumed.checkpoints.save()
+    names = sorted(path.name for path in folder.iterdir())
+    assert [name for name in names if not name.startswith("ckpt-2")] == [
+        "checkpoint"
+    ]
+    assert _Run(tmp_path, keep=1).restore() == f"{folder}/ckpt-2"
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "ema_decay", "flags"),
+    [
+        ("SGD", 0.0, "--optimizer or --momentum"),
+        ("Adam", 0.9, "--ema_decay"),
+    ],
+)
+def test_a_checkpoint_of_another_optimizer_is_refused_with_the_flag(
+    tmp_path, optimizer, ema_decay, flags, capfd
+):
+    run = _Run(tmp_path)
+    run.step()
+    run.checkpoints.save()
+    other = _Run(tmp_path, ema_decay=ema_decay, optimizer=optimizer)
+    with pytest.raises(DataError, match=f"run with another {flags}; give"):
+        other.restore()
+    assert other.warnings == []
+    del other
+    assert capfd.readouterr().err == ""
