@@ -18,6 +18,12 @@ __all__ = ["load_keras_weights", "load_vgg16_weights"]
 
 # Layer name -> its HDF5 datasets in Keras's order, in the order of the file.
 _Weights = dict[str, list[Any]]
+# Layers with weights of each network -> the flags that make it.
+_NETWORKS = {
+    19: "--architecture=vgg_segnet",
+    29: "--architecture=vgg_segnet --batch_norm_in_encoder",
+    51: "--architecture=segnet",
+}
 # Channels of a layer that may only repeat, see `_only_repeats`.
 _MAX_CHANNELS = 4096
 
@@ -81,8 +87,9 @@ def load_keras_weights(model: tf.keras.Model, path: str) -> None:
         if len(saved) != len(layers):
             raise DataError(
                 f"{path} does not fit {model.name}: it has {len(saved)} layers "
-                f"with weights, the network {len(layers)}; check "
-                "--architecture and --batch_norm_in_encoder"
+                f"with weights{_as_in(len(saved))}, the network {len(layers)}"
+                f"{_as_in(len(layers))}; check --architecture and "
+                "--batch_norm_in_encoder"
             )
         for layer, (name, datasets) in zip(layers, saved.items(), strict=True):
             _check_shapes(
@@ -90,7 +97,7 @@ def load_keras_weights(model: tf.keras.Model, path: str) -> None:
                 datasets,
                 f"{path} does not fit {model.name}: layer {name}, for "
                 f"{layer.name},",
-                _remedy(layer, layers),
+                _remedy(layer, layers, datasets),
             )
         values = [
             _read_arrays(path, name, datasets)
@@ -104,14 +111,27 @@ def load_keras_weights(model: tf.keras.Model, path: str) -> None:
         layer.set_weights(arrays)
 
 
+def _as_in(num_layers: int) -> str:
+    """Which network has so many layers with weights, for an error."""
+    network = _NETWORKS.get(num_layers)
+    return f" (as {network})" if network else ""
+
+
 def _remedy(
-    layer: tf.keras.layers.Layer, layers: list[tf.keras.layers.Layer]
+    layer: tf.keras.layers.Layer,
+    layers: list[tf.keras.layers.Layer],
+    datasets: Sequence[Any],
 ) -> str:
-    """What to look at where the shapes of a layer differ."""
+    """What to look at where the shapes of a layer differ, with both values."""
+    shape = datasets[0].shape
+    both = (
+        f"{layer.weights[0].shape[-1]}, the file has "
+        f"{shape[-1] if shape else 'none'}"
+    )
     if layer is layers[0]:
-        return "check --width_multiplier"
+        return f"check --width_multiplier (channels in layer 1: {both})"
     if layer is layers[-1]:
-        return "the last numbers are those of the classes"
+        return f"check the number of classes ({both})"
     return "check --architecture"
 
 

@@ -206,7 +206,31 @@ def test_file_of_another_number_of_layers(tiny, tmp_path):
     ).save_weights(str(path))
     _refuses(
         models.load_keras_weights, tiny, path, DataError,
-        "29 layers with weights, the network 19", "--architecture",
+        "29 layers with weights (as --architecture=vgg_segnet "
+        "--batch_norm_in_encoder), the network 19 (as "
+        "--architecture=vgg_segnet); check",
+    )  # fmt: skip
+
+
+def test_file_of_another_architecture(tiny, tmp_path):
+    path = tmp_path / "other.h5"
+    models.create_model("segnet", 3, width_multiplier=_TINY).save_weights(
+        str(path)
+    )
+    _refuses(
+        models.load_keras_weights, tiny, path, DataError,
+        "51 layers with weights (as --architecture=segnet), the network 19",
+    )  # fmt: skip
+
+
+def test_file_of_another_width(tiny, tmp_path):
+    path = tmp_path / "wider.h5"
+    models.create_model("vgg_segnet", 3, width_multiplier=1 / 16).save_weights(
+        str(path)
+    )
+    _refuses(
+        models.load_keras_weights, tiny, path, DataError,
+        "check --width_multiplier (channels in layer 1: 2, the file has 4)",
     )  # fmt: skip
 
 
@@ -216,7 +240,8 @@ def test_file_of_another_number_of_classes(tiny, tmp_path):
     other.save_weights(str(path))
     _refuses(
         models.load_keras_weights, tiny, path, DataError,
-        "for logits, has shapes 3x3x2x5, 5 instead of 3x3x2x3, 3",
+        "for logits, has shapes 3x3x2x5, 5 instead of 3x3x2x3, 3; check the "
+        "number of classes (3, the file has 5)",
     )  # fmt: skip
 
 
