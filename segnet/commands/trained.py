@@ -12,7 +12,7 @@ from segnet.config.validate import CHANGEABLE_AFTER_TRAINING
 from segnet.errors import ConfigError
 from segnet.evaluation.inference import Predictor
 from segnet.runtime.device import Runtime
-from segnet.training import checkpoint, saved_weights, start
+from segnet.training import checkpoint, start
 from segnet.training.run import create_network
 
 __all__ = ["TrainedRun", "load_trained"]
@@ -60,10 +60,11 @@ def load_trained(command: Command) -> TrainedRun:
         changeable=CHANGEABLE_AFTER_TRAINING,
     )
     runtime = start.set_up(config)
-    path = checkpoint.saved_checkpoint(workdir, command.checkpoint)
+    # An answer at once where there is none.
+    checkpoint.saved_checkpoint(workdir, command.checkpoint)
     with tf.device(runtime.device_name):
         network = create_network(config)
-        saved_weights.restore_weights(network, path)
+        path = checkpoint.load_saved(network, workdir, command.checkpoint)
     predictor = Predictor(config, runtime, tta=command.tta)
     predictor.load(network)
     return TrainedRun(config, runtime, path, predictor)

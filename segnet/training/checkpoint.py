@@ -20,18 +20,20 @@ from segnet.errors import ConfigError, DataError, RunError
 from segnet.files import file_errors, gfile, reason
 from segnet.progress import command_line
 from segnet.training import checkpoint_files
+from segnet.training.run_state import RunState
 from segnet.training.saved_weights import (
     AVERAGES,
     UNREADABLE,
     check_state,
     load_trained,
+    restore_weights,
 )
 from segnet.training.weight_averages import WeightAverages
 
 __all__ = [
     "Checkpoints",
-    "RunState",
     "has_checkpoint",
+    "load_saved",
     "saved_checkpoint",
 ]
 
@@ -63,46 +65,6 @@ def _find(workdir: str) -> list[str]:
     # Where a step has two, the one aside is whole and the other may not be.
     in_order = sorted([*aside, *newest], key=lambda found: -found[0])
     return [path for _, path in [*in_order, *best]]
-
-
-class RunState(tf.Module):
-    """Where a run stands, apart from weights and optimizer.
-
-    Attributes:
-      step: int64, steps done.
-      workers: int64, workers at that step; 0 before the first.
-      records: int64, records of the training split then.
-      offset: int64, see `segnet.config.schedule.Schedule`.
-      best_score: float64, best evaluation score so far; -1 before the first.
-      best_step: int64, step of that score.
-      best_epoch: int64, epochs done at that score.
-      evaluated_step: int64, step of the last evaluation; -1 before the first.
-    """
-
-    def __init__(self) -> None:
-        """Creates the state of a run that has not begun."""
-        super().__init__()
-        self.step = tf.Variable(0, dtype=tf.int64, name="step")
-        self.workers = tf.Variable(0, dtype=tf.int64)
-        self.records = tf.Variable(0, dtype=tf.int64)
-        self.offset = tf.Variable(0, dtype=tf.int64)
-        self.best_score = tf.Variable(-1.0, dtype=tf.float64)
-        self.best_step = tf.Variable(0, dtype=tf.int64)
-        self.best_epoch = tf.Variable(0, dtype=tf.int64)
-        self.evaluated_step = tf.Variable(-1, dtype=tf.int64)
-
-    def record(self, score: float | None, epoch: int) -> bool:
-        """Notes an evaluation at this step; returns whether it is the best.
-
-        A score that cannot be computed, None, never is.
-        """
-        self.evaluated_step.assign(self.step)
-        best = score is not None and score > float(self.best_score.numpy())
-        if best:
-            self.best_score.assign(score)
-            self.best_step.assign(self.step)
-            self.best_epoch.assign(epoch)
-        return best
 
 
 class Checkpoints:
@@ -287,3 +249,30 @@ def saved_checkpoint(workdir: str, which: str) -> str:
     best = best_checkpoint_dir(workdir)
     inside = [path for path in found if os.path.dirname(path) == best]
     return inside[0] if which == "best" and inside else found[0]
+
+
+def load_saved(model: tf.keras.Model, workdir: str, which: str) -> str:
+    """Loads the weights of a checkpoint into a network.
+
+    Args:
+      model: The network.
+      workdir: Of a run, which may be training.
+      which: As for `saved_checkpoint`.
+
+    Returns:
+      Path of the checkpoint.
+
+    Raises:
+      ConfigError: If there is no such checkpoint.
+      DataError: It cannot be read or is of another network.
+    """
+    while True:
+        path = saved_checkpoint(workdir, which)
+        try:
+            restore_weights(model, path)
+        except DataError:
+            # The training may have put another one in its place meanwhile.
+            if saved_checkpoint(workdir, which) == path:
+                raise
+        else:
+            return path

@@ -97,10 +97,10 @@ def load_weights(source: str, model: tf.keras.Model) -> str:
         models.load_keras_weights(model, source)
         return f"weights from {source}"
     if tf.io.gfile.isdir(source):
-        path = checkpoint.saved_checkpoint(source, "best")
-    elif tf.io.gfile.exists(source.removesuffix(".index") + ".index"):
-        path = source.removesuffix(".index")
-    else:
+        path = checkpoint.load_saved(model, source, "best")
+        return f"weights from {path}"
+    path = source.removesuffix(".index")
+    if not tf.io.gfile.exists(path + ".index"):
         raise ConfigError(
             f"--init_from={source} is neither a workdir, nor a checkpoint, "
             "nor a Keras .h5 file; give the path of one that exists"

@@ -19,6 +19,7 @@ from segnet.runtime import distributed, hardware
 from segnet.runtime.device import Runtime
 from segnet.training import checkpoint, class_weights, losses, optim, steps
 from segnet.training.recalibration import Recalibration
+from segnet.training.run_state import RunState
 from segnet.training.weight_averages import WeightAverages
 
 __all__ = ["Run", "create_network", "create_run"]
@@ -57,7 +58,7 @@ class Run:
     optimizer: tf.keras.optimizers.Optimizer
     averages: WeightAverages | None
     totals: steps.Totals
-    state: checkpoint.RunState
+    state: RunState
     recalibration: Recalibration
     predictor: Predictor
     evaluation: Evaluation
@@ -108,7 +109,7 @@ def create_run(config: Config, runtime: Runtime, splits: sources.Splits) -> Run:
         if config.ema_decay:
             averages = WeightAverages(model, config.ema_decay)
         optimizer = _create_optimizer(config, runtime, model)
-        totals, state = steps.Totals(), checkpoint.RunState()
+        totals, state = steps.Totals(), RunState()
     predictor = Predictor(config, runtime)
     return Run(
         config=config,

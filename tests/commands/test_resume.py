@@ -15,6 +15,7 @@ from conftest import ROOT, lines, run_flags
 import main
 from segnet import locks
 from segnet.config.workdir import lock_path
+from segnet.training import saved_weights
 
 
 @pytest.fixture
@@ -203,3 +204,21 @@ def test_where_nothing_is_taken_it_is_said_so(workdir, data_dir, capsys):
     assert main.main(run_flags(data_dir, workdir, *rest.split())) == 0
     first = capsys.readouterr().out.splitlines()[0]
     assert first == f"from {workdir}/config.json: all flags are as given now"
+
+
+def test_evaluation_takes_the_checkpoint_that_training_put_in_place_of_another(
+    workdir, monkeypatch, capsys
+):
+    """The one that was found goes before it is read."""
+    best = workdir / "checkpoints" / "best"
+    (before,) = {path.stem for path in best.glob("ckpt-*.index")}
+    restore = saved_weights.restore_weights
+
+    def after_a_better_score(network, path):
+        for file in best.glob(f"{before}.*"):
+            file.rename(best / file.name.replace(before, "ckpt-99"))
+        restore(network, path)
+
+    monkeypatch.setattr(saved_weights, "restore_weights", after_a_better_score)
+    assert train(workdir, "--mode=evaluate") == 0
+    assert f"weights: {best}/ckpt-99, step 99" in capsys.readouterr().out

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from segnet.errors import ConfigError, DataError, RunError
 from segnet.training import checkpoint, checkpoint_files, saved_weights
+from segnet.training.run_state import RunState
 from segnet.training.weight_averages import WeightAverages
 
 
@@ -26,7 +27,7 @@ class _Run:
             jit_compile=False
         )
         self.optimizer.build(self.model.trainable_variables)
-        self.state = checkpoint.RunState()
+        self.state = RunState()
         self.averages = WeightAverages(self.model, ema_decay)
         self.checkpoints = checkpoint.Checkpoints(
             str(folder),
