@@ -139,8 +139,8 @@ def colour_hint(image: Image.Image) -> str:
     for name in ("voc", "cityscapes"):
         if there <= parse_label_map(PRESETS[name], name).colours.keys():
             return (
-                "if each class has a colour, as these of a known data set, "
-                f"give --annotation_mode=color --label_map={name}"
+                f"if each class has a colour (all of these are in {name}'s "
+                f"map), give --annotation_mode=color --label_map={name}"
             )
     return (
         "if each class has a colour, give --annotation_mode=color and "

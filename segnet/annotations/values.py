@@ -117,8 +117,8 @@ def _remedy(
     there = [value for value in range(256) if histogram[value]]
     if set(there) <= {0, IGNORE_LABEL}:
         return (
-            "in a mask of 0 and 255 they are grey levels, black and white: "
-            "give --label_map=binary to make 255 the class 1, or "
+            "the mask is black and white (0 and 255): give "
+            "--label_map=binary to make 255 the class 1, or "
             "--void_labels=255 to have it ignored"
         )
     if max(bad) >= max(_GREY_LEVEL, 2 * num_classes) and not any(

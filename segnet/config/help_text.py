@@ -20,7 +20,7 @@ modes (`main.py evaluate` is short for `main.py --mode=evaluate`)
   predict   labels --image_path with the network of --workdir
 
 examples
-  python main.py --flagfile=configs/camvid.flags --data_dir=data/records \\
+  python main.py --flagfile=configs/own.flags --data_dir=data/records \\
     --workdir=runs/first
   python main.py --workdir=runs/first --epochs=200
   python main.py evaluate --workdir=runs/first
