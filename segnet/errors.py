@@ -13,7 +13,7 @@ _ESCAPES = {code: repr(chr(code))[1:-1] for code in _CONTROLS}
 
 
 def one_line(text: str) -> str:
-    """A text whose control characters are escaped, as `\\n` for a line's end.
+    """A text whose control characters, such as a line feed, are escaped.
 
     Names of files may have them, and a terminal would obey them.
     """

@@ -94,7 +94,7 @@ class ValueColours:
         for value, colour in colours.items():
             self._add(value, colour, file)
 
-    def merge(self, other: BlueColours) -> None:
+    def merge(self, other: ValueColours) -> None:
         """Adds those of later files."""
         self.clash = self.clash or other.clash
         for value, (colour, file) in other._known.items():
