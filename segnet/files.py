@@ -25,6 +25,7 @@ __all__ = [
     "file_errors",
     "file_sha256",
     "gfile",
+    "is_readable",
     "read_errors",
     "read_text",
     "reason",
@@ -83,6 +84,11 @@ def expand_path(path: str) -> str:
     `~NAME` where there is no such user.
     """
     return path if "://" in path else os.path.expanduser(path)
+
+
+def is_readable(path: str) -> bool:
+    """Whether a path is that of a file, or of a pipe such as `<(...)`."""
+    return os.path.exists(path) and not os.path.isdir(path)
 
 
 def size(path: str) -> int:

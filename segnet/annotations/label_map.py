@@ -10,14 +10,13 @@ Three formats, told apart line by line:
 from __future__ import annotations
 
 import dataclasses
-import os
 import re
 from collections.abc import Iterator, Mapping
 
 from segnet.annotations.presets import PRESETS
 from segnet.constants import IGNORE_LABEL, MAX_CLASSES
 from segnet.errors import ConfigError, DataError
-from segnet.files import read_text
+from segnet.files import is_readable, read_text
 
 __all__ = ["Colour", "LabelMap", "load_label_map", "parse_label_map", "to_hex"]
 
@@ -59,7 +58,7 @@ def load_label_map(source: str) -> LabelMap:
     """
     if source in PRESETS:
         return parse_label_map(PRESETS[source], source)
-    if not os.path.isfile(source):
+    if not is_readable(source):
         raise ConfigError(
             f"--label_map={source}: is neither a file nor one of "
             f"{', '.join(PRESETS)}"

@@ -68,6 +68,8 @@ def load_annotation(
     itself, are read as well (data sets mix the two), colour files are refused.
     In mode "color" it is the class id of the colour in the label map.
 
+    Alpha says nothing. A file in which nothing else differs is refused.
+
     Other than 8-bit values are refused: decoders scale them, so that a class
     would change its number. Black and white files, whose values are 0 and 1 to
     some and 0 and 255 to others, are read with a label map, as 0 and 255.
@@ -94,6 +96,7 @@ def load_annotation(
             return Annotation(label)
     turned = bool(rotation(image, data))
     image = decode_pixels(image, data, path)
+    _check_alpha(path, image)
     if mode == "color":
         if label_map is None:
             raise ValueError("mode 'color' needs a label map")
@@ -126,6 +129,19 @@ def _check_kind(
         raise DataError(
             f"{path}: is a {bit_depth}-bit annotation; save it as 8-bit grey "
             "PNG with the class of each pixel as its value"
+        )
+
+
+def _check_alpha(path: str | os.PathLike[str], image: Image.Image) -> None:
+    """Refuses files whose classes are in their transparency."""
+    if image.mode not in ("LA", "RGBA"):
+        return
+    flat = [low == high for low, high in image.getextrema()]
+    if all(flat[:-1]) and not flat[-1]:
+        raise DataError(
+            f"{path}: is of one colour, and only its transparency (alpha) "
+            "differs, which is no label; save it as 8-bit grey PNG with the "
+            "class of each pixel as its value"
         )
 
 

@@ -84,9 +84,11 @@ def map_values(
     if bad:
         where, more = _first(label, bad)
         remedy = _smoothed(histogram, bad) or (
-            "leave the flag out if the values are the numbers of the classes"
-            if label_map.source in PRESETS
-            else "add it to a class, or to a line 'void: ...'"
+            "add it to a class, or to a line 'void: ...'"
+            if label_map.source not in PRESETS
+            else "leave the flag out if the values are the numbers of the "
+            "classes, else give --label_map=FILE, a text file with a line "
+            "'name: value' for each class"
         )
         raise DataError(
             f"{path}: value {where} is not in --label_map={label_map.source}"

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-
 from segnet.annotations.label_map import LabelMap, load_label_map
 from segnet.errors import ConfigError, DataError
-from segnet.files import expand_path, read_text
+from segnet.files import expand_path, is_readable, read_text
 
 __all__ = ["read_label_map", "resolve_names"]
 
@@ -82,9 +80,10 @@ def resolve_names(
 def _parse_names(text: str, count: int, origin: str) -> tuple[str, ...]:
     names = _read_names(text)
     if len(names) != count or not all(names):
+        given = sum(map(bool, names))
         raise ConfigError(
-            f"--class_names={text}: has {len(list(filter(None, names)))} "
-            f"names, {origin}; give one for each class"
+            f"--class_names={text}: has {given} name{'s' * (given != 1)}, "
+            f"{origin}; give one for each class"
         )
     if len(set(names)) != len(names):
         twice = next(name for name in names if names.count(name) > 1)
@@ -97,12 +96,18 @@ def _parse_names(text: str, count: int, origin: str) -> tuple[str, ...]:
 def _read_names(text: str) -> list[str]:
     """Names from the value of the flag, or from the file that it names."""
     path = expand_path(text)
-    if os.path.isfile(path):
+    if is_readable(path):
         try:
             lines = read_text(path).splitlines()
         except DataError as error:
             raise ConfigError(f"--class_names={error}") from None
-        return [line.strip() for line in lines if line.strip()]
-    if "/" in text or text.endswith(".txt"):
-        raise ConfigError(f"--class_names={text}: there is no such file")
+        names = [line.strip() for line in lines if line.strip()]
+        if len(names) != 1:
+            return names
+        text = names[0]
+    elif "," not in text or text.endswith(".txt"):
+        raise ConfigError(
+            f"--class_names={text}: there is no such file; give names, such "
+            "as sky,road, or a file with one a line"
+        )
     return [name.strip() for name in text.split(",")]

@@ -170,7 +170,8 @@ def _only(
         problems.append(
             Problem(
                 list_file,
-                f"{list_file}: has {len(missing)} without a file in "
+                f"{list_file}: has {len(missing)} "
+                f"name{'s' * (len(missing) > 1)} without a file in "
                 f"{listed[0][0].parent}, such as {missing[0]}; add the files "
                 "or remove the names",
             )

@@ -51,10 +51,10 @@ def divide(
     groups = [_group(pair, choice) for pair in pairs]
     taken = [_is_taken(group, choice.seed, choice) for group in groups]
     if not any(taken) or all(taken):
-        empty = choice.splits[0 if any(taken) else 1]
+        empty, count = choice.splits[0 if any(taken) else 1], len(set(groups))
         raise DataError(
-            f"--split={','.join(choice.splits)}: no image of {len(pairs)} in "
-            f"{len(set(groups))} groups falls to {empty} with "
+            f"--split={','.join(choice.splits)}: no image of {len(pairs)}, in "
+            f"{count} group{'s' * (count > 1)}, falls to {empty} with "
             f"--split_seed={choice.seed}; {_other_seed(set(groups), choice)}"
         )
     return {

@@ -41,13 +41,20 @@ def class_table(
 def closing_line(manifest: Manifest, output_dir: str, seconds: float) -> str:
     """What was written, where, and how long it took."""
     size = sum(shard.bytes for shard in manifest.shards) / 1e6
+    images, shards, skipped = (
+        f"{count} {unit}{'s' * (count != 1)}"
+        for count, unit in (
+            (manifest.num_records, "image"),
+            (len(manifest.shards), "shard"),
+            (len(manifest.skipped), "file"),
+        )
+    )
     line = (
-        f"{manifest.split}: {manifest.num_records} images in "
-        f"{len(manifest.shards)} shards, {size:.1f} MB, {seconds:.1f} s: "
-        f"{output_dir}"
+        f"{manifest.split}: {images} in {shards}, {size:.1f} MB, "
+        f"{seconds:.1f} s: {output_dir}"
     )
     if manifest.skipped:
-        line += f"\nleft out: {len(manifest.skipped)} files, listed above"
+        line += f"\nleft out: {skipped}, listed above"
     return line
 
 

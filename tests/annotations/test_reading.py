@@ -51,6 +51,14 @@ def test_grey_with_alpha_is_grey(write):
     np.testing.assert_array_equal(reading.load_annotation(path).label, LABEL)
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+def test_labels_in_the_transparency_are_refused(write, channels):
+    pixels = np.dstack([np.full_like(LABEL, 7)] * channels + [LABEL])
+    path = write(files.saved(pixels, "PNG", "LA" if channels == 1 else None))
+    with pytest.raises(DataError, match=r"only its transparency \(alpha\)"):
+        reading.load_annotation(path)
+
+
 def test_index_mode_reads_palette_and_grey(write):
     image = Image.fromarray(LABEL).convert("P")
     image.putpalette(bytes(range(200, 0, -1)) * 3)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import re
 import sys
 
@@ -258,6 +259,21 @@ def test_verify_only_checks_folders_and_records(root, capsys):
     assert convert.main(verify) == 1
     assert "has 5 records but the folders 4" in capsys.readouterr().err
     assert contents(root / "out") == before
+
+
+def test_class_names_come_in_one_line_from_a_file_or_a_pipe(root, tmp_path):
+    path = tmp_path / "names"
+    path.write_text("tv/monitor, sky,road\n")
+    expected = ("tv/monitor", "sky", "road")
+    assert run(root, f"--class_names={path}").class_names == expected
+    more = ("--overwrite", f"--class_names={','.join(expected)}")
+    assert run(root, *more).class_names == expected
+    read, write = os.pipe()
+    with os.fdopen(write, "w") as pipe:
+        pipe.write("a: 0\nb: 1\nc: 2\n")
+    argv = files.flags(root, f"--label_map=/dev/fd/{read}", "--overwrite")
+    assert convert.main(argv) == 0
+    os.close(read)
 
 
 @pytest.mark.parametrize("kind", ["images", "annotations"])

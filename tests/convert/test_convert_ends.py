@@ -53,6 +53,7 @@ BAD_FLAGS = {
     "--class_names=a,,c": "has 2 names",
     "--class_names=a,b,a": "'a' is there twice",
     "--class_names=none.txt": "there is no such file",
+    "--class_names=names": "there is no such file; give names, such as",
     f"--class_names={sys.executable}": "is not text in UTF-8",
 }
 

@@ -141,7 +141,7 @@ def test_a_list_names_the_files_of_a_split(root, capsys):
     more = (f"--list_file={path}", "--overwrite")
     assert convert.main(files.flags(root, *more)) == 1
     line = capsys.readouterr().err.splitlines()[0]
-    assert f"{path}: has 2 without a file in" in line
+    assert f"{path}: has 2 names without a file in" in line
     assert "such as f99" in line
     for text, message in (("f99\n", "no name of it"), ("\n", "is empty")):
         path.write_text(text)
