@@ -18,12 +18,17 @@ _SHARE_OF_FIRST = 0.25
 class EpochLosses:
     """Adds up the losses of a run, whichever way it is cut into parts."""
 
-    def __init__(self) -> None:
-        """Starts with no step."""
+    def __init__(self, first: float | None = None) -> None:
+        """Starts with no step.
+
+        Args:
+          first: What the run began with, if it is resumed.
+        """
         # Loss sum and weight of the pixels.
         self._line = np.zeros(2)
         self._epoch = np.zeros(2)
         self._means: list[float] = []
+        self._first = first
 
     def add(self, sums: np.ndarray) -> None:
         """Takes (loss sum, weight) of some steps in."""
@@ -46,10 +51,12 @@ class EpochLosses:
         if mean is None:
             return None
         before, self._means = self._means, [*self._means, mean]
+        if self._first is None:
+            self._first = mean
         if not before:
             return None
         highest = max(before[-_EPOCHS_BEFORE:])
-        least = max(_RISE * highest, highest + _SHARE_OF_FIRST * before[0])
+        least = max(_RISE * highest, highest + _SHARE_OF_FIRST * self._first)
         return (before[-1], mean) if mean > least else None
 
     def begin_stage(self) -> None:

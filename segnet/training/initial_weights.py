@@ -97,6 +97,12 @@ def load_weights(source: str, model: tf.keras.Model) -> str:
         models.load_keras_weights(model, source)
         return f"weights from {source}"
     if tf.io.gfile.isdir(source):
+        if not checkpoint.has_checkpoint(source):
+            raise ConfigError(
+                f"--init_from={source} has no checkpoints/ with a "
+                "checkpoint; give the workdir of a run that was trained, or "
+                "one of its checkpoints (WORKDIR/checkpoints/ckpt-STEP)"
+            )
         path = checkpoint.load_saved(model, source, "best")
         return f"weights from {path}"
     path = source.removesuffix(".index")

@@ -12,7 +12,7 @@ import tensorflow as tf
 from segnet.config.workdir import metrics_path, tensorboard_dir
 from segnet.files import gfile, read_text, write_errors, write_text
 
-__all__ = ["MetricWriter", "step_known_saved"]
+__all__ = ["MetricWriter", "first_loss", "step_known_saved"]
 
 
 class MetricWriter:
@@ -100,6 +100,19 @@ def step_known_saved(workdir: str, every_steps: int | None) -> int | None:
     scored = any(line.get("val_mean_iou") is not None for line in lines)
     later = not every_steps and any(line.get("epoch", 0) > 1 for line in lines)
     return last if scored or later or last > first else None
+
+
+def first_loss(workdir: str) -> float | None:
+    """The first mean loss in `metrics.jsonl`; None where there is none.
+
+    Raises:
+      DataError: The file cannot be read.
+    """
+    lines = [values for values, _ in _read_lines(metrics_path(workdir))]
+    return next(
+        (line["loss"] for line in lines if isinstance(line.get("loss"), float)),
+        None,
+    )
 
 
 def _drop_lines_after(path: str, step: int) -> None:

@@ -15,6 +15,7 @@ from segnet.progress import say, warn
 from segnet.runtime import distributed
 from segnet.training import ending, health, optim, scoring, stages
 from segnet.training.epoch_losses import EpochLosses
+from segnet.training.metric_writer import first_loss
 from segnet.training.reporting import Reporter
 from segnet.training.run import Run
 
@@ -84,7 +85,7 @@ class Trainer:
             enabled=self._is_chief,
             step=run.step,
         )
-        self._losses = EpochLosses()
+        self._losses = EpochLosses(first_loss(run.config.workdir))
         self._only_prediction: str | None = None
 
     def train(self) -> bool:

@@ -66,3 +66,16 @@ def test_a_stage_begins_anew():
     losses.begin_stage()
     assert _epochs(losses, 9.0) == [None]
     assert _epochs(losses, 20.0) == [(9.0, 20.0)]
+
+
+@pytest.mark.parametrize(("first", "risen"), [(2.0, None), (None, (0.1, 0.3))])
+def test_a_resumed_run_is_held_against_where_it_began(first, risen):
+    """Not against where it was resumed, when its losses were small already."""
+    assert _epochs(EpochLosses(first), 0.1, 0.3) == [None, risen]
+
+
+def test_a_stage_does_not_forget_where_the_run_began():
+    losses = EpochLosses()
+    _epochs(losses, 2.0)
+    losses.begin_stage()
+    assert _epochs(losses, 0.1, 0.3) == [None, None]

@@ -90,3 +90,15 @@ def test_a_checkpoint_alone_tells_what_differs(tmp_path):
             assert word in text
         assert text.count("it has") <= len(words) and "\n" not in text
     saved_weights.restore_weights(create(dropout=0.0), path)
+
+
+@pytest.mark.parametrize("inside", ["", "checkpoints", "checkpoints/best"])
+def test_a_folder_without_checkpoints_names_the_flag(tmp_path, inside):
+    """Such as the folder of the checkpoints themselves."""
+    folder = tmp_path / inside
+    folder.mkdir(parents=True, exist_ok=True)
+    with pytest.raises(ConfigError) as caught:
+        initial_weights.load_weights(str(folder), None)
+    message = str(caught.value)
+    assert message.startswith(f"--init_from={folder} has no checkpoints/ with")
+    assert "WORKDIR/checkpoints/ckpt-STEP" in message and "\n" not in message

@@ -9,7 +9,11 @@ import pytest
 import tensorflow as tf
 
 from segnet.errors import RunError
-from segnet.training.metric_writer import MetricWriter, step_known_saved
+from segnet.training.metric_writer import (
+    MetricWriter,
+    first_loss,
+    step_known_saved,
+)
 
 
 def _lines(folder):
@@ -103,3 +107,14 @@ def test_other_ranks_write_nothing(tmp_path):
     writer.write(1, 0, {"loss": 1.0})
     writer.close()
     assert not list(tmp_path.iterdir())
+
+
+def test_the_first_loss_is_that_of_the_first_line_that_has_one(tmp_path):
+    assert first_loss(str(tmp_path)) is None
+    (tmp_path / "metrics.jsonl").write_text(
+        '{"step": 1, "epoch": 1, "loss": null}\n'
+        '{"step": 1, "epoch": 1, "val_mean_iou": 0.5}\n'
+        '{"step": 2, "epoch": 2, "loss": 1.25}\n'
+        '{"step": 3, "epoch": 3, "loss": 0.5}\n'
+    )
+    assert first_loss(str(tmp_path)) == 1.25
