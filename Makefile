@@ -16,8 +16,8 @@ help:  ## list the targets
 	  expand -t 22
 
 setup: environment  ## create .venv and install what is pinned
-	@echo "next: source $(VENV)/bin/activate, then python main.py --help;" \
-	  "or make demo, which needs no data"
+	@echo "next: source $(VENV)/bin/activate, then the commands under 'Your" \
+	  "own data' in README.md; or make demo, which needs no data"
 
 environment:
 	@tools/setup_env.sh dev

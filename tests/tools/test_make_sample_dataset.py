@@ -129,6 +129,15 @@ def test_summary_names_the_command_that_comes_next(tmp_path, capsys):
     assert captured.err == ""
 
 
+def test_next_command_divides_scenes_that_are_all_for_training(
+    tmp_path, capsys
+):
+    assert run(tmp_path, "--num_train=2", "--num_val=0") == 0
+    words = shlex.split(capsys.readouterr().out.split("next: ")[1])
+    assert "--split=train,val" in words
+    assert "--val_fraction=0.3" in words
+
+
 def test_terminal_gets_a_progress_bar(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     assert run(tmp_path, "--num_train=2", "--num_val=0") == 0

@@ -185,14 +185,25 @@ def _parse(argv: Sequence[str]) -> flags.FlagValues:
     return values
 
 
-def _next_step(folder: Path, simple: bool) -> str:
-    """Returns the command that converts the training split."""
+def _next_step(folder: Path, divide: bool, simple: bool) -> str:
+    """Returns the command that converts the training scenes.
+
+    Args:
+      folder: That of the dataset.
+      divide: Whether some of them are for validation, since no others are.
+      simple: As `--simple`.
+    """
     void = len(_class_names(simple))
+    split = (
+        ["--split=train,val", "--val_fraction=0.3"]
+        if divide
+        else ["--split=train"]
+    )
     return command_line(
         "tools/convert_to_tfrecord.py",
         f"--images_dir={folder}/train/images",
         f"--annotations_dir={folder}/train/annotations",
-        f"--output_dir={folder}/records", "--split=train",
+        f"--output_dir={folder}/records", *split,
         f"--num_classes={void}",
         f"--class_names={folder / _NAMES_FILE}", f"--void_labels={void}",
     )  # fmt: skip
@@ -232,5 +243,6 @@ def main(argv: Sequence[str]) -> int:
         print("interrupted: the dataset is incomplete", file=sys.stderr)
         return 130
     pairs = f"{counts[0]} train and {counts[1]} val pairs in {folder}"
-    print(f"{pairs}; next: {_next_step(folder, values.simple)}")
+    next_step = _next_step(folder, counts[1] == 0, values.simple)
+    print(f"{pairs}; next: {next_step}")
     return 0
