@@ -15,7 +15,7 @@ from conftest import ROOT, lines, run_flags
 import main
 from segnet import locks
 from segnet.config.workdir import lock_path
-from segnet.training import saved_weights
+from segnet.training import checkpoint
 
 
 @pytest.fixture
@@ -212,13 +212,13 @@ def test_evaluation_takes_the_checkpoint_that_training_put_in_place_of_another(
     """The one that was found goes before it is read."""
     best = workdir / "checkpoints" / "best"
     (before,) = {path.stem for path in best.glob("ckpt-*.index")}
-    restore = saved_weights.restore_weights
+    restore = checkpoint.restore_weights
 
     def after_a_better_score(network, path):
         for file in best.glob(f"{before}.*"):
             file.rename(best / file.name.replace(before, "ckpt-99"))
         restore(network, path)
 
-    monkeypatch.setattr(saved_weights, "restore_weights", after_a_better_score)
+    monkeypatch.setattr(checkpoint, "restore_weights", after_a_better_score)
     assert train(workdir, "--mode=evaluate") == 0
     assert f"weights: {best}/ckpt-99, step 99" in capsys.readouterr().out
