@@ -13,6 +13,9 @@ __all__ = ["EpochLosses"]
 _RISE = 1.5
 _EPOCHS_BEFORE = 3
 _SHARE_OF_FIRST = 0.25
+# The loss of so few images follows their augmentation: with one a run that
+# learned well had epochs at ten times the loss of those before.
+_FEW_IMAGES = 4
 
 
 class EpochLosses:
@@ -40,15 +43,18 @@ class EpochLosses:
         mean, self._line = _mean(self._line), np.zeros(2)
         return mean
 
-    def end_epoch(self) -> tuple[float, float] | None:
+    def end_epoch(self, num_images: int) -> tuple[float, float] | None:
         """Ends an epoch.
+
+        Args:
+          num_images: Images of it.
 
         Returns:
           (mean loss of the epoch before, that of this one) if it has risen by
           more than noise explains.
         """
         mean, self._epoch = _mean(self._epoch), np.zeros(2)
-        if mean is None:
+        if mean is None or num_images < _FEW_IMAGES:
             return None
         before, self._means = self._means, [*self._means, mean]
         if self._first is None:

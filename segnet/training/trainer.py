@@ -196,7 +196,7 @@ class Trainer:
         if log or not into_epoch:
             self._losses.add(health.take_loss(self._run.totals, step))
         if not into_epoch:
-            self._warn_of_rise(epoch)
+            self._warn_of_rise(epoch, stage)
         if log:
             rate = self._learning_rate(step - 1 - self._schedule.offset)
             self._reporter.log(step, self._losses.take_line(), rate, stage)
@@ -221,9 +221,9 @@ class Trainer:
         """Whether the weights as they are now have been scored."""
         return int(self._run.state.evaluated_step.numpy()) == self._run.step
 
-    def _warn_of_rise(self, epoch: int) -> None:
+    def _warn_of_rise(self, epoch: int, stage: Stage) -> None:
         """Warns if the loss of the epoch that has ended is far above others."""
-        risen = self._losses.end_epoch()
+        risen = self._losses.end_epoch(stage.steps_per_epoch * stage.batch_size)
         if risen:
             self._warn(
                 "rising_loss",

@@ -13,7 +13,7 @@ def _epochs(losses, *means):
     results = []
     for mean in means:
         losses.add(np.array([mean, 1.0]))
-        results.append(losses.end_epoch())
+        results.append(losses.end_epoch(4))
     return results
 
 
@@ -25,7 +25,7 @@ def test_means_are_of_pixels_not_of_steps():
     losses.add(np.array([3.0, 1.0]))
     assert losses.take_line() == 3.0
     # The epoch: 12 over 7 pixels.
-    assert losses.end_epoch() is None
+    assert losses.end_epoch(4) is None
     (risen,) = _epochs(losses, 4.0)
     assert risen == (12 / 7, 4.0)
 
@@ -35,7 +35,7 @@ def test_without_a_labelled_pixel_there_is_no_loss():
     losses = EpochLosses()
     losses.add(np.zeros(2))
     assert losses.take_line() is None
-    assert losses.end_epoch() is None
+    assert losses.end_epoch(4) is None
     # Nor does such an epoch count as one before.
     assert _epochs(losses, 2.0, 2.5) == [None, None]
 
@@ -58,6 +58,13 @@ def test_a_rise_is_more_than_noise(means, risen):
     *before, last = _epochs(EpochLosses(), *means)
     assert before == [None] * len(before)
     assert last == ((means[-2], means[-1]) if risen else None)
+
+
+def test_epochs_of_few_images_are_all_noise():
+    losses = EpochLosses()
+    for mean in (1.0, 20.0):
+        losses.add(np.array([mean, 1.0]))
+        assert losses.end_epoch(3) is None
 
 
 def test_a_stage_begins_anew():
