@@ -12,6 +12,7 @@ import io
 import os
 import signal
 import sys
+import warnings
 
 TYPE_CHECKING = False  # The module `typing` would take longer than all of it.
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def run(
     """
     output = _open_streams(name)
     _leave_on_signals(name, stopped)
+    _keep_warnings_from_raising()
     try:
         status = main(sys.argv)
     except SystemExit as error:  # of argparse
@@ -89,6 +91,12 @@ def _leave_on_signals(name: str, stopped: str) -> None:
         # Ignored is what `nohup` and shells want to be ignored.
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, leave)
+
+
+def _keep_warnings_from_raising() -> None:
+    """Undoes PYTHONWARNINGS=error and -W error: libraries do warn."""
+    if any(option.startswith("error") for option in sys.warnoptions):
+        warnings.simplefilter("ignore")
 
 
 def _open_streams(name: str) -> _Output:

@@ -25,3 +25,6 @@ def prepare_tensorflow(
     environment["KERAS_HOME"] = os.path.join(os.devnull, "keras")
     # TensorFlow 2.15 has the Keras that is meant, and would look for another.
     environment.pop("TF_USE_LEGACY_KERAS", None)
+    # Of protocol buffers' implementations the usual one is the fastest, and a
+    # name that is none keeps TensorFlow from being imported.
+    environment.pop("PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION", None)

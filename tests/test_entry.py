@@ -121,6 +121,15 @@ def test_a_defect_keeps_its_traceback(body):
     assert "Traceback" in done.stderr
 
 
+@pytest.mark.parametrize("setting", ["error", "error::UserWarning,default"])
+def test_warnings_of_libraries_do_not_end_it(setting):
+    done = run(
+        "import warnings; warnings.warn('old'); print('done'); return 0",
+        PYTHONWARNINGS=setting,
+    )
+    assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr
+
+
 def test_an_exit_of_argparse_keeps_its_status():
     assert run("sys.exit(2)").returncode == 2
     assert run("sys.exit()").returncode == 0

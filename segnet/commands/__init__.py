@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable
 
 from segnet.config.flags import Command
@@ -74,8 +75,12 @@ def _train(command: Command, after_step: Callable[[int], None]) -> int:
 
 def _explain(error: Exception) -> Exception:
     """An error that the user can do something about, or the error itself."""
-    import tensorflow as tf
-
+    try:
+        import tensorflow as tf
+    except ImportError:
+        raise  # `entry` tells of it.
+    except Exception as failure:
+        return _no_tensorflow(failure)
     from segnet.runtime import distributed
 
     if distributed.is_worker_lost(error):
@@ -96,3 +101,17 @@ def _explain(error: Exception) -> Exception:
             "--eval_batch_size) or the input size, or use --cache=none"
         )
     return error
+
+
+def _no_tensorflow(failure: Exception) -> RunError:
+    """Why TensorFlow, which is installed, cannot be imported."""
+    if sys.flags.optimize > 1:
+        return RunError(
+            "TensorFlow needs its docstrings: leave out -OO, or unset "
+            "PYTHONOPTIMIZE"
+        )
+    return RunError(
+        f"TensorFlow cannot be imported ({reason(failure)[:200]}); look for "
+        "what is set for Python and TensorFlow (env | grep -E 'PY|TF'), or "
+        "remove .venv and run 'make setup'"
+    )

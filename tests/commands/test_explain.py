@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import tensorflow as tf
@@ -12,6 +15,7 @@ from segnet import commands
 from segnet.config import flags
 from segnet.errors import RunError
 
+ROOT = Path(__file__).resolve().parents[2]
 FULL = os.strerror(errno.ENOSPC)
 
 
@@ -64,3 +68,32 @@ def test_a_defect_stays_what_it_is(error, monkeypatch):
     with pytest.raises(type(error)) as caught:
         commands.run(command)
     assert caught.value is error
+
+
+@pytest.mark.parametrize(
+    ("optimize", "words"),
+    [
+        ("", "cannot be imported (Descriptors cannot be created.); look for"),
+        ("2", "needs its docstrings: leave out -OO, or unset PYTHONOPTIMIZE"),
+    ],
+)
+def test_a_tensorflow_that_does_not_start_is_one_line(
+    tmp_path, optimize, words
+):
+    (tmp_path / "tensorflow.py").write_text(
+        "raise TypeError('Descriptors cannot be created.\\n\\n1. Regenerate')"
+    )
+    variables = {"PYTHONPATH": str(tmp_path), "PYTHONOPTIMIZE": optimize}
+    done = subprocess.run(
+        [sys.executable, "main.py", "--mode=evaluate", f"--workdir={tmp_path}"],
+        cwd=ROOT,
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("segnet: TensorFlow ")
+    assert words in done.stderr
+    assert done.stderr.count("\n") == 1

@@ -122,7 +122,11 @@ def test_keras_is_as_it_is_whatever_is_set_outside(
     path.write_text(settings)
     variables = {"KERAS_HOME": None, variable: str(tmp_path)}
     found = _python(
-        _KERAS, TF_USE_LEGACY_KERAS="1", KERAS_BACKEND="jax", **variables
+        _KERAS,
+        TF_USE_LEGACY_KERAS="1",
+        KERAS_BACKEND="jax",
+        PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION="rust",
+        **variables,
     )
     assert found.stdout == "(None, None, None, 2) float32 1e-07\n"
     assert found.stderr == ""
