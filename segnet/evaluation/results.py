@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
+from segnet.errors import DataError
 from segnet.files import gfile, read_errors
 from segnet.images import png
 
@@ -40,8 +42,15 @@ def may_write(path: str) -> bool:
     """Whether nothing is there, or a result that may be replaced.
 
     Raises:
-      DataError: What is there cannot be read.
+      DataError: What is there cannot be read, or nothing can have that name.
     """
+    try:
+        os.lstat(path)
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise DataError(
+                f"{path}: is too long a name for a result; rename the picture"
+            ) from None
     if os.path.islink(path) or gfile(path).isdir(path):
         return False
     return not gfile(path).exists(path) or is_result(path)

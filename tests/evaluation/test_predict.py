@@ -139,6 +139,18 @@ def test_files_that_predict_did_not_write_stay_as_they_are(tmp_path):
     assert (tmp_path / "c_labels.png").is_symlink()
 
 
+def test_a_name_too_long_for_a_result_keeps_no_other_waiting(tmp_path):
+    """A name has 255 bytes at most; the overlay's is 12 longer."""
+    paths = [tmp_path / f"{'m' * size}.png" for size in (243, 244, 251)]
+    for path in paths:
+        _picture(path, 20, 24)
+    problems = _predict(paths, tmp_path / "out")
+    assert len(problems) == 2
+    assert f"{'m' * 244}_overlay.png: is too long a name" in problems[0]
+    assert f"{'m' * 251}_labels.png: is too long a name" in problems[1]
+    assert len(list((tmp_path / "out").iterdir())) == 2
+
+
 def test_results_are_replaced_and_are_no_pictures_the_next_time(tmp_path):
     _picture(tmp_path / "a.png", 20, 24)
     assert _predict(find_inputs(str(tmp_path)).paths, tmp_path) == []
