@@ -12,7 +12,6 @@ import io
 import os
 import signal
 import sys
-import warnings
 
 TYPE_CHECKING = False  # The module `typing` would take longer than all of it.
 if TYPE_CHECKING:
@@ -96,6 +95,8 @@ def _leave_on_signals(name: str, stopped: str) -> None:
 def _keep_warnings_from_raising() -> None:
     """Undoes PYTHONWARNINGS=error and -W error: libraries do warn."""
     if any(option.startswith("error") for option in sys.warnoptions):
+        import warnings
+
         warnings.simplefilter("ignore")
 
 

@@ -167,9 +167,11 @@ def write_errors(path: str) -> Iterator[None]:
     try:
         yield
     except file_errors() as error:
+        remedy = "check free space and permissions"
+        if isinstance(error, (FileExistsError, NotADirectoryError)):
+            remedy = "a file is where a folder should be; give another path"
         raise RunError(
-            f"{path}: cannot be written ({reason(error)}); check free space "
-            "and permissions"
+            f"{path}: cannot be written ({reason(error)}); {remedy}"
         ) from None
 
 

@@ -162,3 +162,14 @@ def test_what_is_no_text_is_one_line_with_the_encoding(tmp_path, data):
         files.read_text(path)
     with pytest.raises(DataError, match=r"no.txt: cannot be read \(No such"):
         files.read_text(tmp_path / "no.txt")
+
+
+@pytest.mark.parametrize("inside", ["", "x/y"])
+def test_a_file_in_the_place_of_a_folder_is_told_as_such(tmp_path, inside):
+    path = tmp_path / "results"
+    path.touch()
+    with (
+        pytest.raises(RunError, match="a file is where a folder should be"),
+        files.write_errors(str(path)),
+    ):
+        os.makedirs(path / inside)
