@@ -45,9 +45,11 @@ def find_inputs(image_path: str) -> Inputs:
     if os.path.isfile(image_path):
         return Inputs([image_path], [], [])
     if not os.path.isdir(image_path):
+        there = os.path.exists(image_path)
+        what = "is no file and no folder" if there else "does not exist"
         raise ConfigError(
-            f"--image_path={image_path} does not exist; give an image file "
-            "or a folder of images"
+            f"--image_path={image_path} {what}; give an image file or a "
+            "folder of images"
         )
     images = [str(path) for path in image_files.list_images(image_path)]
     problems, left_aside = _look_aside(image_path, set(images))

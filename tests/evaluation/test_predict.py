@@ -94,6 +94,8 @@ def test_inputs_that_cannot_be_used(tmp_path):
         find_inputs("")
     with pytest.raises(ConfigError, match="does not exist"):
         find_inputs(str(tmp_path / "no"))
+    with pytest.raises(ConfigError, match="is no file and no folder"):
+        find_inputs("/dev/zero")
     with pytest.raises(DataError, match="no image"):
         find_inputs(str(tmp_path))
     _picture(tmp_path / "a.png", 20, 24)
