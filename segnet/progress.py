@@ -13,6 +13,8 @@ from segnet.errors import one_line
 
 __all__ = ["Progress", "command_line", "project_path", "say", "warn"]
 
+# Between two lines that say how far something is.
+_LINE_SECONDS = 1.0
 _PROJECT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
@@ -101,7 +103,8 @@ class Progress:
           done: Units done before.
           enabled: Whether this process shows anything.
           lines: Whether, where there is no terminal, a line at each tenth
-            says how far it is; for work that has no log lines of its own.
+            says how far it is, but none within a second of the one before
+            unless it is the last; for work that has no log lines of its own.
         """
         self._total = total
         self._unit = unit
@@ -109,6 +112,7 @@ class Progress:
         self._enabled = enabled
         self._bar = _create_bar(total, done, unit, label) if enabled else None
         self._lines = lines and enabled and self._bar is None
+        self._next_line = time.monotonic() + _LINE_SECONDS
 
     def __enter__(self) -> Progress:
         """Gives the progress."""
@@ -125,7 +129,10 @@ class Progress:
             self._bar.update(units)
         elif self._lines:
             tenth = max(self._total, 1)
-            if self._done * 10 // tenth > before * 10 // tenth:
+            now = time.monotonic()
+            is_due = now >= self._next_line or self._done >= self._total
+            if is_due and self._done * 10 // tenth > before * 10 // tenth:
+                self._next_line = now + _LINE_SECONDS
                 say(f"{self._done} of {self._total} {self._unit}s")
 
     def log(self, message: str, postfix: str | None = None) -> None:

@@ -17,6 +17,10 @@ def _progress(total=5, **kwargs):
     return Progress(total, unit="step", label="train", **kwargs)
 
 
+def _set_clock(monkeypatch, seconds):
+    monkeypatch.setattr("segnet.progress.time.monotonic", lambda: next(seconds))
+
+
 def test_log_lines_are_plain_without_a_terminal(capsys):
     with _progress(done=1, lines=False) as progress:
         progress.advance()
@@ -32,7 +36,10 @@ def test_log_lines_are_plain_without_a_terminal(capsys):
         (0, 0, []),
     ],
 )
-def test_a_line_at_each_tenth_without_a_terminal(total, done, shown, capsys):
+def test_a_line_at_each_tenth_without_a_terminal(
+    total, done, shown, capsys, monkeypatch
+):
+    _set_clock(monkeypatch, itertools.count())
     with _progress(total, done=done) as progress:
         for _ in range(total - done):
             progress.advance()
@@ -41,7 +48,16 @@ def test_a_line_at_each_tenth_without_a_terminal(total, done, shown, capsys):
     ]
 
 
-def test_many_units_at_once_are_one_line(capsys):
+def test_quick_work_is_one_line(capsys, monkeypatch):
+    _set_clock(monkeypatch, itertools.repeat(7))
+    with _progress(12) as shown:
+        for _ in range(12):
+            shown.advance()
+    assert capsys.readouterr().out == "12 of 12 steps\n"
+
+
+def test_many_units_at_once_are_one_line(capsys, monkeypatch):
+    _set_clock(monkeypatch, itertools.count())
     with _progress(100) as progress:
         progress.advance(55)
         progress.advance(45)
