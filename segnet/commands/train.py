@@ -45,7 +45,8 @@ def run(command: Command, after_step: Callable[[int], None], lock: Lock) -> int:
         if result.best_score < 0:
             best = "-"
         say(
-            f"done: {result.step} steps, best {config.best_metric} {best}; "
+            f"done: {result.step} step{'s' * (result.step != 1)}, best "
+            f"{config.best_metric} {best}; "
             f"next: {following}"
         )
     return 0

@@ -57,8 +57,9 @@ def check_batches(
     if not too_large:
         return None
     return (
-        f"a batch of {max(too_large.values())}{_times(config, num_workers)} is "
-        f"more than the {num_records} training images: it gets {largest}"
+        f"note: batches have {largest} images, not "
+        f"{max(too_large.values())}{_times(config, num_workers)}, for there "
+        f"are only {num_records} to train on"
     )
 
 
