@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parents[2]
         (["--loss=hinge"], 2, ["cross_entropy"]),
         (["--device=hpu"], 2, ["hpu"]),
         (["--precision=float16"], 2, ["float16", "bfloat16"]),
-        (["--batch_size=11"], 2, ["10 training images", "--batch_size=10"]),
+        (["--batch_size=11"], 2, ["10 training images", "at most 10"]),
         (["--train_split=nope"], 1, ["nope.json", "--split=nope"]),
         (["--data_dir=/does/not/exist"], 1, ["/does/not/exist"]),
         (
