@@ -112,7 +112,8 @@ def test_summary_names_the_command_that_comes_next(tmp_path, capsys):
     folder = tmp_path / "my data"
     assert run(folder, "--num_train=2", "--num_val=1") == 0
     captured = capsys.readouterr()
-    assert captured.out.count("\n") == 4  # A line for each scene of three.
+    assert captured.out.count("\n") == 2
+    assert captured.out.startswith("3 of 3 scenes\n")
     assert f"2 train and 1 val pairs in {folder}" in captured.out
     words = shlex.split(captured.out.split("next: ")[1])
     assert words == [

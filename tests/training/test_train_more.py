@@ -110,8 +110,8 @@ def _signal_at_call(number, function):
     [
         # 5 images, 4 a pass: the first and the last pass of the evaluations.
         (inference.Predictor, 1),
-        (inference.Predictor, 4),
-        (recalibration.Recalibration, 2),
+        pytest.param(inference.Predictor, 4, marks=pytest.mark.slow),
+        pytest.param(recalibration.Recalibration, 2, marks=pytest.mark.slow),
     ],
 )
 def test_an_evaluation_that_a_signal_ends_is_made_up_for(
