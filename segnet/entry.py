@@ -13,6 +13,8 @@ import os
 import signal
 import sys
 
+from segnet.errors import harmless
+
 TYPE_CHECKING = False  # The module `typing` would take longer than all of it.
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -130,7 +132,7 @@ def _reopen(
     """A stream for a descriptor, with the settings of another (or None)."""
     raw = _Output(descriptor, tell)
     buffer: Any = raw  # Not buffered itself, as with Python's option -u.
-    text = io.TextIOWrapper(
+    text = _Text(
         buffer,
         encoding=stream.encoding if stream else "utf-8",
         # A name that the terminal cannot show does not end the work.
@@ -139,6 +141,18 @@ def _reopen(
         write_through=bool(stream) and stream.write_through,
     )
     return text, raw
+
+
+class _Text(io.TextIOWrapper):
+    """Text in which nothing gives orders to a terminal.
+
+    Names of files, classes and shards may be anything, and libraries print
+    them, too.
+    """
+
+    def write(self, text: str) -> int:
+        super().write(harmless(text))
+        return len(text)
 
 
 class _Output(io.RawIOBase):

@@ -6,10 +6,27 @@ else is a defect of the program and keeps its traceback.
 
 from __future__ import annotations
 
-__all__ = ["ConfigError", "DataError", "RunError", "UserError", "one_line"]
+__all__ = [
+    "ConfigError",
+    "DataError",
+    "RunError",
+    "UserError",
+    "harmless",
+    "one_line",
+]
 
-_CONTROLS = (*range(32), *range(127, 160))
+# Those of Unicode show nothing themselves, and make a name look like another
+# one: soft hyphen, directions of writing, marks without width, ends of lines,
+# annotations, tags.
+_CONTROLS = (
+    *range(32), *range(127, 160), 0xAD, 0x61C, 0x180E, 0x200B, 0x200E, 0x200F,
+    *range(0x2028, 0x202F), *range(0x2060, 0x2070), 0xFEFF,
+    *range(0xFFF9, 0xFFFC), *range(0xE0000, 0xE0080),
+)  # fmt: skip
 _ESCAPES = {code: repr(chr(code))[1:-1] for code in _CONTROLS}
+_ESCAPES_BUT_LAYOUT = {
+    code: text for code, text in _ESCAPES.items() if chr(code) not in "\n\r\t"
+}
 
 
 def one_line(text: str) -> str:
@@ -18,6 +35,11 @@ def one_line(text: str) -> str:
     Names of files may have them, and a terminal would obey them.
     """
     return text.translate(_ESCAPES)
+
+
+def harmless(text: str) -> str:
+    """The same for a text of several lines, or one with columns."""
+    return text.translate(_ESCAPES_BUT_LAYOUT)
 
 
 class UserError(ValueError):

@@ -19,7 +19,11 @@ _PROJECT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 def say(message: str, stream: TextIO | None = None) -> None:
-    """Prints one line at once, above a progress bar if there is one."""
+    """Prints one line at once, above a progress bar if there is one.
+
+    Control characters are escaped; see `errors.one_line`.
+    """
+    message = one_line(message)
     stream = stream or sys.stdout
     # Imported for a bar alone: it takes longer than a small conversion.
     if "tqdm" in sys.modules:
@@ -39,7 +43,7 @@ def warn(name: str, message: str, silenced: Container[str]) -> None:
         `constants.parse_warnings` gives them.
     """
     if name not in silenced:
-        say(f"warning: {one_line(message)} (--silence={name})", sys.stderr)
+        say(f"warning: {message} (--silence={name})", sys.stderr)
 
 
 def command_line(program: str, *arguments: str) -> str:

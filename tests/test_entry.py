@@ -94,6 +94,16 @@ def test_a_pipe_that_does_not_block_gets_everything():
     assert done.stderr == ""
 
 
+def test_nothing_printed_gives_orders_to_a_terminal():
+    r"""But for \n, \r and \t, which bars and tables are made of."""
+    done = run(
+        r"print('a\x1b[2Jb\u202ec\x07d\x9be\tf'); "
+        r"sys.stderr.write('\r\u2066x\u200bä😀\n'); return 0"
+    )
+    assert done.stdout == "a\\x1b[2Jb\\u202ec\\x07d\\x9be\tf\n"
+    assert done.stderr.lstrip("\r\n") == "\\u2066x\\u200bä😀\n"
+
+
 @pytest.mark.parametrize(
     ("body", "words"),
     [

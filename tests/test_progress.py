@@ -6,10 +6,13 @@ import re
 import subprocess
 import time
 
+import numpy as np
 import pytest
 from conftest import ROOT
 
+from segnet.convert import summary
 from segnet.errors import DataError
+from segnet.evaluation import metrics
 from segnet.progress import Progress, command_line, project_path, say, warn
 
 
@@ -19,6 +22,34 @@ def _progress(total=5, **kwargs):
 
 def _set_clock(monkeypatch, seconds):
     monkeypatch.setattr("segnet.progress.time.monotonic", lambda: next(seconds))
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("a\nb", r"a\nb"),
+        ("\x1b]0;title\x07", r"\x1b]0;title\x07"),
+        ("gpj.\u202eexe", r"gpj.\u202eexe"),
+        ("\u2028\u2067\ufeff\xad", r"\u2028\u2067\ufeff\xad"),
+        ("Straße 日本 👩\u200d🚀", "Straße 日本 👩\u200d🚀"),
+    ],
+    ids=ascii,
+)
+def test_names_are_shown_escaped_wherever_they_are(capsys, name, shown):
+    say(f"written to {name}")
+    warn("dark", f"{name}: is dark", ())
+    table = summary.class_table([name], [4], [1], 0)
+    scores = {"pixels": 4, "per_class": {name: {"pixels": 4}}}
+    lines = metrics.format_table(scores).split("\n")
+    confusion = metrics.format_confusion(np.eye(1), [name]).split("\n")
+    out, err = capsys.readouterr()
+    assert out == f"written to {shown}\n"
+    assert err.startswith(f"warning: {shown}: is dark")
+    assert table.split("\n")[1].startswith(shown)
+    assert lines[1].startswith(shown)
+    assert confusion[1].endswith(shown)
+    assert confusion[2].startswith(shown)
+    assert str(DataError(name)) == shown
 
 
 def test_log_lines_are_plain_without_a_terminal(capsys):

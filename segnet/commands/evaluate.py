@@ -58,7 +58,8 @@ def _show(scores: dict[str, Any], class_names: tuple[str, ...]) -> None:
     confusion = metrics.format_confusion(
         scores["confusion_matrix"], class_names
     )
-    say(f"{metrics.format_table(scores)}\n\n{confusion}")
+    for line in f"{metrics.format_table(scores)}\n\n{confusion}".split("\n"):
+        say(line)
     say(
         f"boundary F1 took {scores['boundary_f1_seconds']:.1f} s of "
         f"computing for {scores['images']} images"

@@ -7,7 +7,6 @@ import sys
 from segnet.commands.trained import load_trained
 from segnet.config.flags import Command
 from segnet.config.workdir import predictions_dir
-from segnet.errors import one_line
 from segnet.evaluation import predict
 from segnet.evaluation.inputs import find_inputs
 from segnet.progress import Progress, say, warn
@@ -41,7 +40,7 @@ def run(command: Command) -> int:
     say(f"{count - len(problems)} of {count} images labelled: {output_dir}")
     problems = [*inputs.problems, *problems]
     for problem in problems:
-        say(one_line(f"segnet: {problem}"), sys.stderr)
+        say(f"segnet: {problem}", sys.stderr)
     return 1 if problems else 0
 
 

@@ -17,7 +17,7 @@ from segnet.convert import (
     workers,
 )
 from segnet.convert.flags import Settings
-from segnet.errors import DataError, UserError
+from segnet.errors import DataError, UserError, one_line
 from segnet.records import plausibility, splits
 from segnet.records.manifest import Manifest
 
@@ -158,7 +158,7 @@ def _verify_records(
     """Checks the records of a split, also against its folders."""
     path = splits.manifest_path(settings.output_dir, split)
     if whole and not splits.has_manifest(settings.output_dir, split):
-        print(f"{path} is not there yet, no records to check")
+        print(f"{one_line(path)} is not there yet, no records to check")
         return
     # TensorFlow, which takes seconds to import, decodes what is there.
     from segnet.records.verify import verify_split
@@ -188,7 +188,7 @@ def _verify_records(
             "than the folders hold; convert again with --overwrite, or give "
             "the flags that it was converted with"
         )
-    print(f"{manifest.num_records} records are good: {path}")
+    print(f"{manifest.num_records} records are good: {one_line(path)}")
 
 
 def _print_table(class_names: Sequence[str], whole: workers.Part) -> None:

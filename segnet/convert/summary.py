@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from segnet.errors import one_line
 from segnet.progress import command_line, project_path
 from segnet.records import splits
 from segnet.records.manifest import Manifest
@@ -25,6 +26,7 @@ def class_table(
       present_images: Likewise.
       ignored_pixels: Of no class.
     """
+    class_names = [one_line(name) for name in class_names]
     total = max(sum(pixel_counts) + ignored_pixels, 1)
     width = max(len("ignored"), *map(len, class_names))
     lines = [f"{'class':{width}}   pixels   images"]
@@ -51,7 +53,7 @@ def closing_line(manifest: Manifest, output_dir: str, seconds: float) -> str:
     )
     line = (
         f"{manifest.split}: {images} in {shards}, {size:.1f} MB, "
-        f"{seconds:.1f} s: {output_dir}"
+        f"{seconds:.1f} s: {one_line(output_dir)}"
     )
     if manifest.skipped:
         line += f"\nleft out: {skipped}, listed above"

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from segnet.errors import one_line
+
 __all__ = [
     "confusion_matrix",
     "format_confusion",
@@ -281,6 +283,7 @@ def _score(value: float | None) -> str:
 
 def _align(rows: Sequence[Sequence[str]]) -> list[str]:
     """Pads the cells of each column; the first to the left, others right."""
+    rows = [[one_line(cell) for cell in row] for row in rows]
     widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
     return [
         "  ".join(
