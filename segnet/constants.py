@@ -26,6 +26,10 @@ MAX_CLASSES = 255
 
 # The networks, and what their poolings want input height and width to be
 # multiples of, in pixels.
+# Of a picture in a record; Pillow, and so the converter, never reads more.
+MAX_RECORD_PIXELS = 178_956_970
+# Pixels a side of the network's input; more than any memory has room for.
+MAX_INPUT_SIDE = 16384
 ARCHITECTURES = {"vgg_segnet": 16, "segnet": 32}
 LOSSES = (
     "cross_entropy",
@@ -61,6 +65,11 @@ WARNINGS = {
     "unused_classes": "classes without a pixel",
 }
 
+_SPLIT_NAME = re.compile("[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
+SPLIT_NAME_RULE = (
+    "may only have letters, digits, '_', '-' and '.', 100 at most, the first "
+    "neither '-' nor '.'"
+)
 _SIZE = re.compile("([1-9][0-9]{0,4})[xX]([1-9][0-9]{0,4})")
 
 
@@ -69,6 +78,11 @@ def num_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1  # macOS
+
+
+def is_split_name(text: str) -> bool:
+    """Whether a split may be called so: files are."""
+    return bool(_SPLIT_NAME.fullmatch(text))
 
 
 def parse_size(text: str) -> tuple[int, int]:

@@ -9,23 +9,27 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import errno
 import hashlib
 import os
 import re
 import secrets
 import shutil
+import stat
 import sys
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, BinaryIO
 
 from segnet.errors import DataError, RunError
 
 __all__ = [
+    "LARGE_TEXT_BYTES",
     "expand_path",
     "file_errors",
     "file_sha256",
     "gfile",
     "is_readable",
+    "open_regular",
     "read_errors",
     "read_text",
     "reason",
@@ -36,6 +40,12 @@ __all__ = [
 ]
 
 _HASH_CHUNK_BYTES = 1024 * 1024
+# What a text may have at most: a list with a million names, and what grows with
+# records or steps, such as the manifest of ten million.
+_TEXT_BYTES = 64 * 1024**2
+LARGE_TEXT_BYTES = 512 * 1024**2
+# Names of what is open already, such as the pipe of `<(...)`.
+_OPEN_FILES = ("/dev/fd/", "/proc/self/fd/", "/dev/stdin")
 # What texts that were saved on Windows may begin with, and what they are then.
 _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -88,7 +98,37 @@ def expand_path(path: str) -> str:
 
 def is_readable(path: str) -> bool:
     """Whether a path is that of a file, or of a pipe such as `<(...)`."""
+    if "\0" in path:
+        return False
     return os.path.exists(path) and not os.path.isdir(path)
+
+
+def open_regular(path: str) -> BinaryIO:
+    """Opens a local file to be read, and never waits for it.
+
+    A pipe that nobody writes to, or a device, in the place of a file would
+    stop the program for good. A pipe that a shell has opened, `<(...)`, will
+    be written to.
+
+    Raises:
+      OSError: It cannot be opened, or is no plain file.
+    """
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+    descriptor = os.open(path, flags)
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if stat.S_ISFIFO(mode) and path.startswith(_OPEN_FILES):
+            os.set_blocking(descriptor, True)
+        elif not stat.S_ISREG(mode):
+            is_folder = stat.S_ISDIR(mode)
+            raise OSError(
+                errno.EISDIR if is_folder else errno.EINVAL,
+                "is a folder" if is_folder else "not a plain file",
+            )
+        return open(descriptor, "rb", buffering=0)
+    except BaseException:
+        os.close(descriptor)
+        raise
 
 
 def size(path: str) -> int:
@@ -115,6 +155,8 @@ def read_errors(path: str) -> Iterator[None]:
       DataError: Missing, not readable and the like.
     """
     try:
+        if "\0" in path:
+            raise OSError(errno.EINVAL, "no file has a null byte in its name")
         yield
     except file_errors() as error:
         raise DataError(
@@ -123,22 +165,48 @@ def read_errors(path: str) -> Iterator[None]:
         ) from None
 
 
-def read_text(path: str | os.PathLike[str], errors: str = "strict") -> str:
+def _read_up_to(path: str, limit: int) -> bytes:
+    """What is in a file, and one byte more than `limit` at most."""
+    if "://" in path:
+        with gfile(path).GFile(path, "rb") as remote:
+            return remote.read(limit + 1)
+    data = bytearray()
+    with open_regular(path) as file:
+        while len(data) <= limit and (
+            piece := file.read(min(limit + 1 - len(data), _HASH_CHUNK_BYTES))
+        ):
+            data += piece
+    return bytes(data)
+
+
+def read_text(
+    path: str | os.PathLike[str],
+    errors: str = "strict",
+    *,
+    limit: int = _TEXT_BYTES,
+) -> str:
     """Reads a text that a person may have written, on any system.
 
     Args:
       path: Of a file in UTF-8, or in UTF-16 with a byte order mark.
       errors: What is done about bytes that are no text, as for `bytes.decode`.
+      limit: Bytes that it may have.
 
     Returns:
       The text without a byte order mark; all lines end in a line feed.
 
     Raises:
-      DataError: It cannot be read, or is in another encoding.
+      DataError: It cannot be read, is no plain file, too large, or in another
+        encoding.
     """
     path = os.fspath(path)
-    with read_errors(path), gfile(path).GFile(path, "rb") as file:
-        data = file.read()
+    with read_errors(path):
+        data = _read_up_to(path, limit)
+    if len(data) > limit:
+        raise DataError(
+            f"{path}: has more than the {limit:,} bytes that a text of its "
+            "kind may have; is it the right file?"
+        )
     encoding = next(
         (name for mark, name in _BYTE_ORDER_MARKS if data.startswith(mark)),
         "utf-8",

@@ -21,10 +21,18 @@ import os
 import stat
 import threading
 import time
+import typing
 from collections.abc import Iterator
 
 from segnet.errors import RunError
-from segnet.files import file_errors, gfile, write_errors, write_text
+from segnet.files import (
+    file_errors,
+    gfile,
+    open_regular,
+    write_errors,
+    write_text,
+)
+from segnet.json_text import parse_json
 from segnet.processes import Process
 
 __all__ = ["Lock", "held"]
@@ -141,9 +149,13 @@ class _HeldByAnother(Exception):
 def _parse(text: str) -> Process | None:
     """What a lock's file says; None if that is nothing or makes no sense."""
     try:
-        return Process(**json.loads(text)["holder"])
+        holder = Process(**parse_json(text)["holder"])
     except (ValueError, TypeError, KeyError):
         return None
+    # Of the types that a process writes: they are compared and printed.
+    hints = typing.get_type_hints(Process)
+    right = all(type(getattr(holder, name)) is hints[name] for name in hints)
+    return holder if right else None
 
 
 def _missing_folders(folder: str) -> list[str]:
@@ -197,7 +209,7 @@ def _check_free(path: str) -> None:
     Raises:
       _HeldByAnother: It is not free.
     """
-    with contextlib.suppress(OSError), open(path) as file:
+    with contextlib.suppress(OSError), open_regular(path) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:

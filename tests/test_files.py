@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import secrets
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -173,3 +174,45 @@ def test_a_file_in_the_place_of_a_folder_is_told_as_such(tmp_path, inside):
         files.write_errors(str(path)),
     ):
         os.makedirs(path / inside)
+
+
+@pytest.mark.parametrize("kind", ["fifo", "folder", "device", "terminal"])
+def test_what_is_no_plain_file_is_not_waited_for(tmp_path, kind):
+    path = tmp_path / "a.txt"
+    if kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to({"device": "/dev/zero", "terminal": "/dev/ptmx"}[kind])
+    with pytest.raises(DataError, match=r"a.txt: cannot be read \((not|is) a"):
+        files.read_text(path)
+
+
+def test_a_pipe_of_the_shell_is_read_to_its_end():
+    reader, writer = os.pipe()
+    try:
+        threading.Timer(0.1, lambda: (os.write(writer, b"a\nb\n"),
+                                      os.close(writer))).start()  # fmt: skip
+        assert files.read_text(f"/dev/fd/{reader}") == "a\nb\n"
+    finally:
+        os.close(reader)
+
+
+def test_a_text_has_a_largest_size(folder):
+    path = os.path.join(folder, "a.txt")
+    files.write_text(path, "x" * 10)
+    assert files.read_text(path, limit=10) == "x" * 10
+    with pytest.raises(DataError, match="has more than the 9 bytes"):
+        files.read_text(path, limit=9)
+
+
+def test_a_device_without_end_is_refused_through_a_pipe_too():
+    reader, writer = os.pipe()
+    try:
+        os.write(writer, b"x" * 60_000)
+        with pytest.raises(DataError, match="more than the 50,000 bytes"):
+            files.read_text(f"/dev/fd/{reader}", limit=50_000)
+    finally:
+        os.close(reader)
+        os.close(writer)

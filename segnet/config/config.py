@@ -14,6 +14,7 @@ from segnet.constants import (
     AUGMENTATIONS,
     COMPRESSIONS,
     LOSSES,
+    MAX_INPUT_SIDE,
     WARNINGS,
     parse_warnings,
 )
@@ -35,7 +36,7 @@ class Config:
     The metadata of a field holds its `help` and the rule for its values:
     `choices`, `minimum`, `maximum` or `above` (exclusive). `path` marks those
     that name a file or folder, `remembered` those that are read again when a
-    run is resumed, be it from another folder.
+    run is resumed, be it from another folder, `split` those that name a split.
     """
 
     data_dir: str = _field(
@@ -44,8 +45,8 @@ class Config:
         path=True,
         remembered=True,
     )
-    train_split: str = _field("train", "Split to train on.")
-    eval_split: str = _field("val", "Split to evaluate on.")
+    train_split: str = _field("train", "Split to train on.", split=True)
+    eval_split: str = _field("val", "Split to evaluate on.", split=True)
     workdir: str = _field(
         "", "Folder for everything that a run writes.", path=True
     )
@@ -54,10 +55,16 @@ class Config:
         "vgg_segnet", "Network.", choices=tuple(ARCHITECTURES)
     )
     input_height: int = _field(
-        320, "Height of the network's input, pixels.", minimum=16
+        320,
+        "Height of the network's input, pixels.",
+        minimum=16,
+        maximum=MAX_INPUT_SIDE,
     )
     input_width: int = _field(
-        640, "Width of the network's input, pixels.", minimum=16
+        640,
+        "Width of the network's input, pixels.",
+        minimum=16,
+        maximum=MAX_INPUT_SIDE,
     )
     resolution_schedule: str = _field(
         "",

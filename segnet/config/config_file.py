@@ -10,7 +10,7 @@ from typing import Any
 from segnet.config import flag_paths
 from segnet.config import workdir as paths
 from segnet.config.config import Config
-from segnet.config.validate import validate
+from segnet.config.validate import check_values, validate
 from segnet.errors import ConfigError, DataError
 from segnet.files import (
     file_errors,
@@ -20,6 +20,7 @@ from segnet.files import (
     write_errors,
     write_text,
 )
+from segnet.json_text import parse_json
 
 __all__ = [
     "from_json",
@@ -30,6 +31,8 @@ __all__ = [
     "taken_flags",
 ]
 
+# Many times what 255 names of classes take.
+_MAX_BYTES = 1024**2
 # What does not decide how a run goes on, and so is not told.
 _NOT_TOLD = frozenset({
     "class_names", "eval_batch_size", "keep_checkpoints", "log_every_steps",
@@ -67,7 +70,7 @@ def load_config(workdir: str) -> Config | None:
     try:
         if not has_config(workdir):
             return None
-        text = read_text(path)
+        text = read_text(path, limit=_MAX_BYTES)
     except file_errors() as error:
         raise ConfigError(
             f"{path} cannot be read ({reason(error)}); use another --workdir"
@@ -86,19 +89,25 @@ def from_json(text: str, where: str) -> Config:
 
     Raises:
       ConfigError: It is not JSON, or has fields that are not known, or values
-        of another type.
+        that no flag can have.
     """
     try:
-        values = json.loads(text)
+        values = parse_json(text)
         if not isinstance(values, dict):
             raise ValueError("not a JSON object")
-        values["class_names"] = tuple(values.get("class_names", ()))
+        names = values.get("class_names", [])
+        if type(names) is not list:
+            raise ValueError(f"class_names is {json.dumps(names):.40}")
+        values["class_names"] = tuple(names)
         config = Config(**values)
         _check_types(config)
+        flag_paths.check_names(dataclasses.asdict(config))
+        check_values(config)
     except (ValueError, TypeError) as error:
         raise ConfigError(
-            f"{where} is not a config of this version of segnet ({error}); "
-            "use the version that wrote it or another --workdir"
+            f"{where} is not a config of this version of segnet "
+            f"({error!s:.300}); use the version that wrote it, or "
+            "another --workdir"
         ) from error
     return config
 
@@ -117,7 +126,7 @@ def _check_types(config: Config) -> None:
         allowed = {*kinds, int} if float in kinds else {*kinds}
         for value in values:
             if type(value) not in allowed:
-                raise ValueError(f"{name} is {json.dumps(value)}")
+                raise ValueError(f"{name} is {json.dumps(value):.40}")
 
 
 def merge(

@@ -8,7 +8,13 @@ import re
 from typing import Any
 
 from segnet.config.config import Config
-from segnet.constants import ARCHITECTURES, parse_size, parse_warnings
+from segnet.constants import (
+    ARCHITECTURES,
+    SPLIT_NAME_RULE,
+    is_split_name,
+    parse_size,
+    parse_warnings,
+)
 from segnet.errors import ConfigError
 
 __all__ = [
@@ -20,6 +26,11 @@ __all__ = [
     "parse_resolutions",
     "validate",
 ]
+
+_RESOLUTION = "([0-9]{1,5})x([0-9]{1,5})(?:x([0-9]{1,9}))?:([0-9]{1,9})"
+# Of whole numbers without a rule of their own: TensorFlow counts in 32 bits
+# here and there.
+_LARGEST = 2**31
 
 # A training run that is resumed may change these and stays the same run: how
 # long it is, what it logs, where its data lies and which device computes.
@@ -116,8 +127,14 @@ def _check_rule(field: dataclasses.Field, value: Any) -> None:
         raise ConfigError(f"{flag} must be above {rule['above']}")
     if "minimum" in rule and not value >= rule["minimum"]:
         raise ConfigError(f"{flag} must be at least {rule['minimum']}")
-    if "maximum" in rule and not value <= rule["maximum"]:
-        raise ConfigError(f"{flag} must be at most {rule['maximum']}")
+    maximum = rule.get("maximum", _LARGEST if type(value) is int else value)
+    if numeric and not value <= maximum:
+        raise ConfigError(f"{flag} must be at most {maximum}")
+    if rule.get("split") and not is_split_name(value):
+        raise ConfigError(
+            f"{flag} is no name of a split: {SPLIT_NAME_RULE}, for it begins "
+            "the names of files"
+        )
 
 
 def parse_resolutions(text: str) -> list[tuple[int, int, int | None, int]]:
@@ -134,7 +151,7 @@ def parse_resolutions(text: str) -> list[tuple[int, int, int | None, int]]:
     """
     stages = []
     for part in filter(None, text.split(",")):
-        match = re.fullmatch(r"(\d+)x(\d+)(?:x(\d+))?:(\d+)", part.strip())
+        match = re.fullmatch(_RESOLUTION, part.strip())
         if not match or any(
             group is not None and int(group) == 0 for group in match.groups()
         ):
@@ -175,7 +192,7 @@ def parse_profile_steps(text: str) -> tuple[int, int] | None:
     """
     if not text:
         return None
-    match = re.fullmatch(r"(\d+),(\d+)", text)
+    match = re.fullmatch("([0-9]{1,9}),([0-9]{1,9})", text)
     if not match or not 2 <= int(match[1]) <= int(match[2]):
         raise ConfigError(
             f"--profile_steps={text} is not FIRST,LAST with FIRST at least 2 "

@@ -17,6 +17,8 @@ from segnet.annotations.label_map import LabelMap
 from segnet.annotations.reading import ANNOTATION_MODES
 from segnet.constants import (
     MAX_CLASSES,
+    SPLIT_NAME_RULE,
+    is_split_name,
     num_cores,
     parse_size,
     parse_warnings,
@@ -186,10 +188,10 @@ def _choice(given: dict[str, Any]) -> SplitChoice:
     text, fraction = given["split"], given["val_fraction"]
     splits = tuple(text.split(",")) if text else ()
     for split in splits:
-        if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", split):
+        if not is_split_name(split):
             raise ConfigError(
-                f"--split={text}: may only have letters, digits, '_', '-' and "
-                "'.', for it begins the names of files"
+                f"--split={text}: {SPLIT_NAME_RULE}, for it begins the names "
+                "of files"
             )
     if len(splits) > 2 or len(set(splits)) < len(splits):
         raise ConfigError(

@@ -14,8 +14,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from segnet.constants import IGNORE_LABEL, MAX_CLASSES
+from segnet.constants import IGNORE_LABEL, MAX_CLASSES, MAX_RECORD_PIXELS
 from segnet.errors import DataError
+from segnet.json_text import parse_json
 
 __all__ = ["Manifest", "Shard"]
 
@@ -137,7 +138,7 @@ class Manifest:
         """
         remedy = "convert the split again with --overwrite"
         try:
-            content = json.loads(text)
+            content = parse_json(text, names=True)
         except ValueError as error:
             raise DataError(
                 f"{path}: is not valid JSON ({error}); {remedy}"
@@ -220,8 +221,8 @@ def _shard(content: Any) -> Shard:
     plain = (
         os.path.basename(shard.file) == shard.file and "\\" not in shard.file
     )
-    if not plain or shard.file in ("", ".", ".."):
-        raise ValueError(f"shard '{shard.file}' is not a plain file name")
+    if not (plain and _is_text(shard.file)) or shard.file in ("", ".", ".."):
+        raise ValueError(f"shard {shard.file!r:.80} is not a plain file name")
     if not all(type(offset) is int for offset in offsets):
         raise TypeError(f"offsets of shard '{shard.file}' are not all int")
     if offsets[:1] != (0,) or any(
@@ -244,8 +245,10 @@ def _check_consistency(manifest: Manifest, content: dict[str, Any]) -> None:
     if manifest.ignore_label != IGNORE_LABEL:
         raise ValueError(f"'ignore_label' is {manifest.ignore_label}, not 255")
     names = manifest.class_names
-    if len(names) != num_classes or not all(type(x) is str for x in names):
+    if len(names) != num_classes or not all(map(_is_text, names)):
         raise ValueError(f"'class_names' does not hold {num_classes} names")
+    if len(set(names)) < num_classes:
+        raise ValueError("'class_names' has a name twice")
     if len(manifest.pixel_counts) != num_classes:
         raise ValueError(f"'classes' does not have {num_classes} entries")
     records = _get(content, "num_records", int)
@@ -257,9 +260,54 @@ def _check_consistency(manifest: Manifest, content: dict[str, Any]) -> None:
         )
     if records == 0:
         raise ValueError("'num_records' is 0")
+    _check_counts(manifest)
     digests = manifest.image_digests
     if len(digests) not in (0, records) or not all(map(_is_digest, digests)):
         raise ValueError(f"'image_digests' does not hold {records} digests")
+
+
+def _check_counts(manifest: Manifest) -> None:
+    """Holds sizes and pixels against each other: memory is taken by them."""
+    for height, width, images in manifest.sizes:
+        if not (0 < height * width <= MAX_RECORD_PIXELS and images):
+            raise ValueError(
+                f"'image_sizes' has {images} images of {height}x{width}"
+            )
+    sizes = [size[:2] for size in manifest.sizes]
+    if len(set(sizes)) < len(sizes):
+        raise ValueError("'image_sizes' has a size twice")
+    pixels = sum(height * width * n for height, width, n in manifest.sizes)
+    counted = sum(manifest.pixel_counts) + manifest.ignored_pixels
+    if pixels != counted:
+        raise ValueError(
+            f"'image_sizes' has {pixels} pixels, the classes {counted}"
+        )
+    of_classes = zip(
+        manifest.pixel_counts,
+        manifest.present_images,
+        manifest.present_pixels,
+        strict=True,
+    )
+    for label, (count, images, around) in enumerate(of_classes):
+        if (
+            not count <= around <= pixels
+            or images > manifest.num_records
+            or bool(count) != bool(images)
+        ):
+            raise ValueError(
+                f"'classes' contradicts itself or the rest about class {label}"
+            )
+
+
+def _is_text(value: Any) -> bool:
+    """Whether a value is a name, of which all programs can make something."""
+    if type(value) is not str or not value or "\0" in value:
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _is_digest(value: Any) -> bool:

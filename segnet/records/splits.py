@@ -8,7 +8,13 @@ from __future__ import annotations
 import os
 
 from segnet.errors import DataError
-from segnet.files import gfile, read_errors, read_text, size
+from segnet.files import (
+    LARGE_TEXT_BYTES,
+    gfile,
+    read_errors,
+    read_text,
+    size,
+)
 from segnet.progress import command_line
 from segnet.records.manifest import Manifest, Shard
 
@@ -64,7 +70,8 @@ def read_manifest(data_dir: str | os.PathLike[str], split: str) -> Manifest:
         raise DataError(
             f"{path}: no such manifest ({there}); make it with {command}"
         )
-    manifest = Manifest.from_json(read_text(path, "replace"), path)
+    text = read_text(path, limit=LARGE_TEXT_BYTES)
+    manifest = Manifest.from_json(text, path)
     if manifest.split != split:
         raise DataError(
             f"{path}: is the manifest of split '{manifest.split}'; give it "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from segnet.errors import ConfigError, DataError
 from segnet.files import read_text
+from segnet.json_text import parse_json
 
 __all__ = [
     "log_frequency_weights",
@@ -53,6 +53,8 @@ def median_frequency_weights(
     return tuple(weights.tolist())
 
 
+# Many times what 255 numbers take.
+_MAX_BYTES = 1024**2
 _POWERS = {"median_frequency": 1.0, "sqrt_median_frequency": 0.5}
 
 
@@ -142,7 +144,7 @@ def read_class_weights(path: str, num_classes: int) -> tuple[float, ...]:
       ConfigError: If the file cannot be read or has other content.
     """
     try:
-        text = read_text(path).strip()
+        text = read_text(path, limit=_MAX_BYTES).strip()
     except DataError as error:
         raise ConfigError(
             f"--class_weights={path} is neither none, median_frequency, "
@@ -151,11 +153,11 @@ def read_class_weights(path: str, num_classes: int) -> tuple[float, ...]:
         ) from error
     try:
         values = (
-            json.loads(text)
+            parse_json(text)
             if text.startswith(("[", "{"))
             else text.replace(",", " ").split()
         )
-    except json.JSONDecodeError as error:
+    except ValueError as error:
         raise ConfigError(
             f"--class_weights={path} is not valid JSON: {error}"
         ) from error
@@ -175,12 +177,12 @@ def _check_weights(
     for index, value in enumerate(values):
         try:
             weight = math.nan if isinstance(value, bool) else float(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             weight = math.nan
         if not (math.isfinite(weight) and weight >= 0.0):
             raise ConfigError(
-                f"{where}: the weight of class {index} is {value!r}; it must "
-                "be a number that is not negative"
+                f"{where}: the weight of class {index} is {value!r:.40}; it "
+                "must be a number that is not negative"
             )
         weights.append(weight)
     if not any(weights):

@@ -10,7 +10,14 @@ from typing import Any
 import tensorflow as tf
 
 from segnet.config.workdir import metrics_path, tensorboard_dir
-from segnet.files import gfile, read_text, write_errors, write_text
+from segnet.files import (
+    LARGE_TEXT_BYTES,
+    gfile,
+    read_text,
+    write_errors,
+    write_text,
+)
+from segnet.json_text import parse_json
 
 __all__ = ["MetricWriter", "first_loss", "step_known_saved"]
 
@@ -145,10 +152,16 @@ def _read_lines(path: str) -> list[tuple[dict[str, Any], str]]:
         return []
     lines = []
     # After a crash of the machine there can be bytes that are no text.
-    for line in read_text(path, "replace").splitlines():
-        # A killed run can leave half a line.
+    text = read_text(path, "replace", limit=LARGE_TEXT_BYTES)
+    for line in text.splitlines():
+        # A killed run can leave half a line; what is no line of a run goes
+        # the same way.
         with contextlib.suppress(ValueError, KeyError, TypeError):
-            values = json.loads(line)
-            int(values["step"])
-            lines.append((values, line))
+            values = parse_json(line)
+            if type(values["step"]) is int and _is_count(values.get("epoch")):
+                lines.append((values, line))
     return lines
+
+
+def _is_count(value: Any) -> bool:
+    return value is None or type(value) in (int, float)

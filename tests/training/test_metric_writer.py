@@ -8,7 +8,7 @@ import os
 import pytest
 import tensorflow as tf
 
-from segnet.errors import RunError
+from segnet.errors import DataError, RunError
 from segnet.training.metric_writer import (
     MetricWriter,
     first_loss,
@@ -118,3 +118,24 @@ def test_the_first_loss_is_that_of_the_first_line_that_has_one(tmp_path):
         '{"step": 3, "epoch": 3, "loss": 0.5}\n'
     )
     assert first_loss(str(tmp_path)) == 1.25
+
+
+def test_lines_that_are_no_lines_of_a_run_are_left_out(tmp_path):
+    odd = [
+        '{"step": "9"}', '{"step": 9, "epoch": []}', '{"step": 9.5}', "[9]",
+        '{"step": true}', '{"step": 1e999}', '{"step": ' + "9" * 5000 + "}",
+        "[" * 100_000, '{"step": NaN}', "9", "null", '{"loss": 1}',
+    ]  # fmt: skip
+    path = tmp_path / "metrics.jsonl"
+    whole = '{"step": 3, "epoch": 1, "loss": 0.5}'
+    path.write_text("\n".join([*odd, whole]) + "\n")
+    assert first_loss(str(tmp_path)) == 0.5
+    assert step_known_saved(str(tmp_path), 2) == 3
+    MetricWriter(str(tmp_path), enabled=True, step=3).close()
+    assert path.read_text() == whole + "\n"
+
+
+def test_a_log_that_is_no_file_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "metrics.jsonl")
+    with pytest.raises(DataError, match="not a plain file"):
+        first_loss(str(tmp_path))
