@@ -6,7 +6,6 @@ No TensorFlow here, so that `--help` and a mistyped flag are answered at once.
 from __future__ import annotations
 
 import dataclasses
-import re
 import textwrap
 from collections.abc import Sequence
 from typing import Any
@@ -17,8 +16,6 @@ from segnet.annotations.label_map import LabelMap
 from segnet.annotations.reading import ANNOTATION_MODES
 from segnet.constants import (
     MAX_CLASSES,
-    SPLIT_NAME_RULE,
-    is_split_name,
     num_cores,
     parse_size,
     parse_warnings,
@@ -26,6 +23,7 @@ from segnet.constants import (
 from segnet.convert.classes import read_label_map, resolve_names
 from segnet.convert.help_texts import HELP, USAGE
 from segnet.convert.split_choice import SplitChoice
+from segnet.convert.split_flags import MAX_FOLDS, list_files, parse_choice
 from segnet.errors import ConfigError
 from segnet.files import expand_path
 from segnet.flagfiles import expand_flagfiles
@@ -44,6 +42,7 @@ class Settings:
 
     Attributes:
       choice: The splits, and how files are divided between them.
+      list_files: One for each split, or one for all, or none.
       label_map: Or None.
       resize: (height, width) in pixels, or None.
       silence: Names of the warnings that are not shown.
@@ -54,7 +53,7 @@ class Settings:
     annotations_dir: str
     output_dir: str
     choice: SplitChoice
-    list_file: str
+    list_files: tuple[str, ...]
     num_classes: int
     class_names: tuple[str, ...]
     void_labels: tuple[int, ...]
@@ -100,13 +99,13 @@ def parse_flags(argv: Sequence[str]) -> Settings:
         images_dir=expand_path(given["images_dir"]),
         annotations_dir=expand_path(given["annotations_dir"]),
         output_dir=expand_path(given["output_dir"]),
-        list_file=expand_path(given["list_file"]),
+        list_files=list_files(given),
         annotation_mode=given["annotation_mode"],
         num_shards=given["num_shards"],
         skip_invalid=given["skip_invalid"],
         overwrite=given["overwrite"],
         verify_only=given["verify_only"],
-        choice=_choice(given),
+        choice=parse_choice(given),
         num_classes=len(names),
         class_names=names,
         label_map=label_map,
@@ -135,10 +134,10 @@ def _define() -> flags.FlagValues:
     values = flags.FlagValues()
     for name in _TEXTS:
         flags.DEFINE_string(name, "", HELP[name], flag_values=values)
-    flags.DEFINE_float(
-        "val_fraction", None, HELP["val_fraction"], flag_values=values
-    )
+    for name in ("val_fraction", "test_fraction"):
+        flags.DEFINE_float(name, None, HELP[name], flag_values=values)
     for name, low, high in (
+        ("num_folds", 2, MAX_FOLDS),
         ("split_seed", 0, 2**31 - 1),
         ("num_classes", 2, MAX_CLASSES),
         ("num_shards", 1, 99999),
@@ -168,7 +167,9 @@ def _check_required(given: dict[str, Any]) -> None:
     inputs = ["images_dir", "annotations_dir"]
     if not given["label_map"]:
         inputs.append("num_classes")
-    outputs = ["output_dir", "split"]
+    outputs = ["output_dir"]
+    if not given["num_folds"]:
+        outputs.append("split")
     required = [*inputs, *outputs]
     if given["verify_only"]:
         required = []
@@ -181,52 +182,6 @@ def _check_required(given: dict[str, Any]) -> None:
         raise ConfigError(
             f"{', '.join(missing)} must be given; --help lists the flags"
         )
-
-
-def _choice(given: dict[str, Any]) -> SplitChoice:
-    """Checks the flags that say which file goes where."""
-    text, fraction = given["split"], given["val_fraction"]
-    splits = tuple(text.split(",")) if text else ()
-    for split in splits:
-        if not is_split_name(split):
-            raise ConfigError(
-                f"--split={text}: {SPLIT_NAME_RULE}, for it begins the names "
-                "of files"
-            )
-    if len(splits) > 2 or len(set(splits)) < len(splits):
-        raise ConfigError(
-            f"--split={text}: is neither one name nor two different ones"
-        )
-    if len(splits) == 2:
-        if fraction is None or not 0 < fraction < 1:
-            raise ConfigError(
-                f"--split={text}: needs --val_fraction above 0 and below 1, "
-                f"such as 0.2: the part that {splits[1]} gets"
-            )
-        if given["list_file"]:
-            raise ConfigError(
-                f"--split={text}: --list_file names the files of one split; "
-                "give each split its own list"
-            )
-    for name in ("val_fraction", "group_by", "split_seed"):
-        if len(splits) < 2 and given[name]:
-            raise ConfigError(
-                f"--{name}={given[name]}: divides files between two splits; "
-                "give both, as in --split=train,val"
-            )
-    return SplitChoice(
-        splits, fraction or 0.0, _pattern(given), given["split_seed"] or 0
-    )
-
-
-def _pattern(given: dict[str, Any]) -> re.Pattern[str] | None:
-    text = given["group_by"]
-    try:
-        return re.compile(text) if text else None
-    except re.error as error:
-        raise ConfigError(
-            f"--group_by={text}: is no regular expression ({error})"
-        ) from None
 
 
 def _void_labels(text: str) -> tuple[int, ...]:

@@ -20,17 +20,24 @@ HELP = {
     "annotations_dir": "folder of annotations, .png or .bmp, each with the "
     "stem and size of its image",
     "output_dir": "folder for the shards and the manifest",
-    "split": "name of the split, such as train or val; or two names, "
-    "train,val, of which the second gets a part, see --val_fraction",
-    "val_fraction": "with two splits: the part that the second one gets, such "
-    "as 0.2; which files these are depends on their names and --split_seed "
-    "alone, so files that are added later move no other",
-    "group_by": "with two splits: files belong together if this regular "
+    "split": "name of the split, such as train or val; or two or three names, "
+    "train,val,test, between which the files are divided, see --val_fraction",
+    "val_fraction": "with several splits: the part that the second one gets, "
+    "such as 0.2; which files these are depends on their names and "
+    "--split_seed alone, so files that are added later move no other",
+    "test_fraction": "with three splits: the part that the third one gets; the "
+    "second has the same files with and without it",
+    "num_folds": "instead of --split: divide the files into K folds, "
+    "fold0_val, fold1_val, ..., each with a split of all the others, "
+    "fold0_train, ..., which takes no space of its own",
+    "group_by": "where files are divided: they belong together if this regular "
     "expression finds the same in their stems, such as '^(.*)_' for the "
     "pictures of one film",
-    "split_seed": "with two splits: another number gives another division",
+    "split_seed": "where files are divided: another number gives another "
+    "division",
     "list_file": "take only the files that a text file names, one a line, as "
-    "Pascal VOC's lists do",
+    "Pascal VOC's lists do; with several splits a file for each, "
+    "train.txt,val.txt, or one whose files are divided",
     "num_classes": f"labels are 0 to N-1 (2 to {MAX_CLASSES}); may be left out "
     "with --label_map",
     "class_names": "names of the classes: a,b,c or a file with one per line "

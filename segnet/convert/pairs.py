@@ -51,17 +51,19 @@ class Folders:
       pairs: In the order of their stems.
       problems: Files without partner, two of one stem, JPEG annotations.
       left_aside: A line for each kind of what is not used.
+      listed: The stems that each list names.
     """
 
     pairs: tuple[Pair, ...]
     problems: tuple[Problem, ...]
     left_aside: tuple[str, ...]
+    listed: tuple[frozenset[str], ...] = ()
 
 
 def find_pairs(
     images_dir: str | os.PathLike[str],
     annotations_dir: str | os.PathLike[str],
-    list_file: str = "",
+    list_files: Sequence[str] = (),
 ) -> Folders:
     """Pairs the files of two folders by their stems.
 
@@ -71,7 +73,7 @@ def find_pairs(
     Args:
       images_dir: Folder of the images.
       annotations_dir: Folder of the annotations.
-      list_file: A text file with the names of those to take; empty takes all.
+      list_files: Text files with the names of those to take; none takes all.
 
     Raises:
       DataError: A folder is missing or cannot be listed, there is no image or
@@ -88,8 +90,11 @@ def find_pairs(
     for of_folder in listed:
         folders.check_no_pointers(of_folder)
     left = folders.left_aside(*both, [*listed[0], *listed[1]])
-    if list_file:
-        listed = _only(list_file, listed, problems)
+    stems = tuple(_listed(path, listed, problems) for path in list_files)
+    if stems:
+        chosen = frozenset().union(*stems)
+        listed = [[path for path in files if _stem(path) in chosen]
+                  for files in listed]  # fmt: skip
     images, annotations = (_unique(files, problems) for files in listed)
     if images.keys().isdisjoint(annotations):
         raise DataError(_no_pair(both, images, annotations))
@@ -102,7 +107,7 @@ def find_pairs(
     ]
     folders.check_not_swapped([(x.image, x.annotation) for x in pairs])
     pairs = _without_jpegs(both[1], pairs, problems)
-    return Folders(tuple(pairs), tuple(problems), tuple(left))
+    return Folders(tuple(pairs), tuple(problems), tuple(left), stems)
 
 
 def _without_jpegs(
@@ -149,22 +154,22 @@ def _stem(path: pathlib.Path) -> str:
     return unicodedata.normalize("NFC", path.stem)
 
 
-def _only(
+def _listed(
     list_file: str,
-    listed: Sequence[Sequence[pathlib.Path]],
+    files: Sequence[Sequence[pathlib.Path]],
     problems: list[Problem],
-) -> list[list[pathlib.Path]]:
-    """The files of each folder whose names a list has.
+) -> frozenset[str]:
+    """The stems that a list names, of the files of both folders.
 
     Raises:
       DataError: None is there.
     """
-    there = {_stem(path) for files in listed for path in files}
+    there = {_stem(path) for of_folder in files for path in of_folder}
     stems, missing = names.listed_stems(list_file, there)
     if not stems:
         raise DataError(
             f"{list_file}: no name of it, such as {missing[0]}, is that of an "
-            f"image in {listed[0][0].parent}; check list and folders"
+            f"image in {files[0][0].parent}; check list and folders"
         )
     if missing:
         problems.append(
@@ -172,13 +177,11 @@ def _only(
                 list_file,
                 f"{list_file}: has {len(missing)} "
                 f"name{'s' * (len(missing) > 1)} without a file in "
-                f"{listed[0][0].parent}, such as {missing[0]}; add the files "
+                f"{files[0][0].parent}, such as {missing[0]}; add the files "
                 "or remove the names",
             )
         )
-    chosen = set(stems)
-    return [[path for path in files if _stem(path) in chosen]
-            for files in listed]  # fmt: skip
+    return frozenset(stems)
 
 
 def _unique(files: Sequence[pathlib.Path], problems: list[Problem]) -> _Files:

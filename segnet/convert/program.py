@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from segnet import environment, signals
 from segnet.convert import (
     flags,
+    folds,
     split_choice,
     split_writer,
     steps,
@@ -63,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def convert(settings: Settings) -> tuple[Manifest, ...]:
-    """Converts one split, or two, and prints what they hold.
+    """Converts one split, or several, and prints what they hold.
 
     Raises:
       DataError: Folders, pairs or the output's state do not allow it; each
@@ -71,11 +72,11 @@ def convert(settings: Settings) -> tuple[Manifest, ...]:
       RunError: The output cannot be written.
     """
     started = time.monotonic()
-    names, output_dir = settings.choice.splits, settings.output_dir
-    others = plausibility.other_splits(output_dir, names)
+    choice, output_dir = settings.choice, settings.output_dir
+    others = steps.other_splits(settings)
     plausibility.check_class_names(settings.class_names, others, output_dir)
     folders = steps.find(settings)
-    divided = split_choice.divide(folders.pairs, settings.choice)
+    divided = split_choice.divide(folders, choice)
     with (
         signals.signals_held() as check,
         contextlib.ExitStack() as stack,
@@ -89,8 +90,16 @@ def convert(settings: Settings) -> tuple[Manifest, ...]:
                     check=check,
                 )
             )
-            for name in names
+            for name in choice.splits
         }
+        training_splits = stack.enter_context(
+            folds.training_splits(
+                output_dir,
+                choice.num_folds,
+                overwrite=settings.overwrite,
+                check=check,
+            )
+        )
         parts = {
             name: steps.process(settings, folders, divided[name], writer, check)
             for name, writer in writers.items()
@@ -98,7 +107,8 @@ def convert(settings: Settings) -> tuple[Manifest, ...]:
         wholes = steps.merge(settings, parts)
         steps.report(settings, folders, wholes)
         steps.check_splits(settings, divided, wholes, others)
-        manifests = tuple(
+        training_splits.withdraw()
+        manifests = [
             writer.commit(
                 [part.file for part in parts[name] if part.file],
                 num_shards=steps.num_shards(settings, divided[name]),
@@ -110,13 +120,14 @@ def convert(settings: Settings) -> tuple[Manifest, ...]:
                 statistics=wholes[name].statistics.fields(),
             )
             for name, writer in writers.items()
-        )
+        ]
+        manifests += training_splits.write(manifests)
+    _print_table(settings, wholes)
     seconds = time.monotonic() - started
     for manifest in manifests:
-        _print_table(manifest.class_names, wholes[manifest.split])
         print(summary.closing_line(manifest, output_dir, seconds))
-    print(summary.next_step(output_dir))
-    return manifests
+    print(summary.next_step(output_dir, choice.num_folds))
+    return tuple(manifests)
 
 
 def verify(settings: Settings) -> None:
@@ -126,30 +137,38 @@ def verify(settings: Settings) -> None:
       DataError: Something is wrong; each bad file has been printed.
     """
     wholes: Mapping[str, workers.Part] = {}
+    choice = settings.choice
     if settings.images_dir:
         folders = steps.find(settings)
-        choice = settings.choice
         divided = {"": folders.pairs}
         if choice.splits:
-            divided = split_choice.divide(folders.pairs, choice)
+            divided = split_choice.divide(folders, choice)
         parts = {
             name: steps.process(settings, folders, chosen)
             for name, chosen in divided.items()
         }
         wholes = steps.merge(settings, parts)
         steps.report(settings, folders, wholes)
-        others: list[plausibility.SplitFacts] = []
-        if settings.output_dir:
-            others = plausibility.other_splits(
-                settings.output_dir, choice.splits
-            )
+        others = steps.other_splits(settings) if settings.output_dir else []
         steps.check_splits(settings, divided, wholes, others)
-        for whole in wholes.values():
-            _print_table(settings.class_names, whole)
-            print(f"{len(whole.statistics.image_digests)} pairs are good")
+        _print_table(settings, wholes)
+        for name, whole in wholes.items():
+            count = len(whole.statistics.image_digests)
+            print(f"{name}: {count} pairs are good".removeprefix(": "))
     if settings.output_dir:
-        for split in settings.choice.splits:
+        for split in choice.splits:
             _verify_records(settings, split, wholes.get(split))
+        for fold in range(choice.num_folds):
+            _verify_training_split(settings.output_dir, fold)
+
+
+def _verify_training_split(output_dir: str, fold: int) -> None:
+    """Checks a split whose records are those of the folds, checked already."""
+    split = folds.training_split(fold)
+    path = splits.manifest_path(output_dir, split)
+    if splits.has_manifest(output_dir, split):
+        manifest = splits.read_manifest(output_dir, split)
+        print(f"{manifest.num_records} records of other folds: {path}")
 
 
 def _verify_records(
@@ -165,14 +184,7 @@ def _verify_records(
 
     manifest = verify_split(settings.output_dir, split)
     if whole is None:
-        print(
-            summary.class_table(
-                manifest.class_names,
-                manifest.pixel_counts,
-                manifest.present_images,
-                manifest.ignored_pixels,
-            )
-        )
+        print(summary.class_table(manifest.class_names, {split: manifest}))
     elif len(whole.statistics.image_digests) != manifest.num_records:
         raise DataError(
             f"{path}: has {manifest.num_records} records but the folders "
@@ -191,13 +203,8 @@ def _verify_records(
     print(f"{manifest.num_records} records are good: {one_line(path)}")
 
 
-def _print_table(class_names: Sequence[str], whole: workers.Part) -> None:
-    statistics = whole.statistics
-    print(
-        summary.class_table(
-            class_names,
-            statistics.pixel_counts,
-            statistics.present_images,
-            statistics.ignored_pixels,
-        )
-    )
+def _print_table(
+    settings: Settings, wholes: Mapping[str, workers.Part]
+) -> None:
+    counts = {name: whole.statistics for name, whole in wholes.items()}
+    print(summary.class_table(settings.class_names, counts))

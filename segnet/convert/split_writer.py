@@ -146,6 +146,29 @@ class SplitWriter:
             self._rename(files, manifest)
         return manifest
 
+    def commit_manifest(self, manifest: Manifest) -> None:
+        """Puts a manifest in place whose shards are those of other splits.
+
+        Raises:
+          RunError: It cannot be written.
+        """
+        with write_errors(self._output_dir):
+            self._rename((), manifest)
+
+    def withdraw(self) -> None:
+        """Removes the split that is there, the manifest first.
+
+        Raises:
+          RunError: It cannot be removed.
+        """
+        path = splits.manifest_path(self._output_dir, self._split)
+        with write_errors(self._output_dir):
+            old_shards = self._shards_there()
+            if self._gfile.exists(path):
+                self._gfile.remove(path)
+            for name in old_shards:
+                self._gfile.remove(os.path.join(self._output_dir, name))
+
     def _check_output(self, overwrite: bool) -> None:
         path = splits.manifest_path(self._output_dir, self._split)
         if overwrite:
@@ -210,12 +233,12 @@ class SplitWriter:
         """Puts the files in place so that no mixture is ever accepted.
 
         The manifest is ready beside the shards before the old split is
-        touched.
+        touched. Without files its shards are there already.
         """
         aside = os.path.join(self._aside, "manifest.json")
         write_text(aside, manifest.to_json())
         path = splits.manifest_path(self._output_dir, self._split)
-        paths = manifest.paths(self._output_dir)
+        paths = manifest.paths(self._output_dir) if files else []
         old_shards = set(self._shards_there())
         if self._gfile.exists(path):
             self._gfile.remove(path)

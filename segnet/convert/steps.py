@@ -6,7 +6,7 @@ import pathlib
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 
-from segnet.convert import conversion, pairs, split_writer, workers
+from segnet.convert import conversion, folds, pairs, split_writer, workers
 from segnet.convert.flags import Settings
 from segnet.convert.pairs import Pair, Problem
 from segnet.errors import DataError, one_line
@@ -18,6 +18,7 @@ __all__ = [
     "find",
     "merge",
     "num_shards",
+    "other_splits",
     "process",
     "report",
     "skipped_entry",
@@ -42,7 +43,7 @@ def _size(pair: Pair) -> int:
 def find(settings: Settings) -> pairs.Folders:
     """Pairs the files and says what is left aside."""
     folders = pairs.find_pairs(
-        settings.images_dir, settings.annotations_dir, settings.list_file
+        settings.images_dir, settings.annotations_dir, settings.list_files
     )
     for line in folders.left_aside:
         warn("left_aside", line, settings.silence)
@@ -139,6 +140,17 @@ def report(
             )
 
 
+def other_splits(settings: Settings) -> list[plausibility.SplitFacts]:
+    """The splits in the output folder that are not about to be replaced.
+
+    Those whose records are those of others are left out.
+    """
+    found = plausibility.other_splits(
+        settings.output_dir, settings.choice.splits
+    )
+    return [each for each in found if not folds.is_training_split(each.split)]
+
+
 def check_splits(
     settings: Settings,
     divided: Mapping[str, Sequence[Pair]],
@@ -157,8 +169,9 @@ def check_splits(
       DataError: Colours clash, or a split has no labelled pixel.
     """
     voided = [settings.class_names[label] for label in _voided(settings)]
-    facts = {name: _facts(settings, name, wholes[name]) for name in wholes}
-    compared = list(others)
+    facts = {
+        name: _facts(settings, name, whole) for name, whole in wholes.items()
+    }
     for name, whole in wholes.items():
         if settings.annotation_mode == "blue":
             whole.colours.check_blue()
@@ -172,14 +185,28 @@ def check_splits(
             *plausibility.unused_classes(facts[name], beside, voided),
         ]
         files = _files(divided[name], whole)
-        for other in compared:
+        for other in _compared(settings, facts, name, others):
             found += plausibility.split_classes(facts[name], other)
             # A split such as trainval or train_small is meant to share them.
             if not (name in other.split or other.split in name):
                 found += plausibility.shared_images(facts[name], other, files)
-        compared.append(facts[name])
         for kind, message in found:
             warn(kind, message, settings.silence)
+
+
+def _compared(
+    settings: Settings,
+    facts: Mapping[str, plausibility.SplitFacts],
+    name: str,
+    others: Sequence[plausibility.SplitFacts],
+) -> list[plausibility.SplitFacts]:
+    """What a new split is compared with; a fold with all the others."""
+    names = list(facts)
+    number = names.index(name)
+    if settings.choice.num_folds:
+        rest = [facts[each] for each in names if each != name]
+        return [plausibility.joined(folds.training_split(number), rest)]
+    return [*others, *(facts[each] for each in names[:number])]
 
 
 def _facts(

@@ -15,8 +15,10 @@ from PIL import Image
 from segnet.errors import one_line
 
 __all__ = [
+    "align",
     "confusion_matrix",
     "format_confusion",
+    "format_score",
     "format_table",
     "only_prediction",
     "summarize",
@@ -226,14 +228,16 @@ def format_table(summary: dict[str, Any]) -> str:
     ]
     rows = [["class", *(title for title, _ in columns), "pixels"]]
     for name, row in per_class.items():
-        scores = [_score(row.get(key)) for _, key in columns]
+        scores = [format_score(row.get(key)) for _, key in columns]
         rows.append([name, *scores, str(row["pixels"])])
-    lines = _align(rows)
+    lines = align(rows)
     means = [
-        [title, _score(summary[key])] for title, key in _MEANS if key in summary
+        [title, format_score(summary[key])]
+        for title, key in _MEANS
+        if key in summary
     ]
     means.append(["pixels", str(summary["pixels"])])
-    return "\n".join([*lines, "-" * len(lines[0]), *_align(means)])
+    return "\n".join([*lines, "-" * len(lines[0]), *align(means)])
 
 
 def format_confusion(confusion: np.ndarray, class_names: Sequence[str]) -> str:
@@ -255,9 +259,9 @@ def format_confusion(confusion: np.ndarray, class_names: Sequence[str]) -> str:
     rows = [["truth \\ predicted", *class_names]]
     for name, counts, row in zip(class_names, confusion, shares, strict=True):
         known = counts.any()
-        rows.append([name, *(_score(x if known else None) for x in row)])
+        rows.append([name, *(format_score(x if known else None) for x in row)])
     heading = "confusion, shares of the truth"
-    return "\n".join([heading, *_align(rows)])
+    return "\n".join([heading, *align(rows)])
 
 
 def _format_worst(
@@ -270,18 +274,18 @@ def _format_worst(
     for truth, predicted in np.transpose(np.unravel_index(order, wrong.shape)):
         if wrong[truth, predicted]:
             names = f"{class_names[truth]} -> {class_names[predicted]}"
-            share = _score(wrong[truth, predicted])
+            share = format_score(wrong[truth, predicted])
             rows.append([names, share, str(confusion[truth, predicted])])
     heading = "worst confusions, shares of the truth"
-    return "\n".join([heading, *_align(rows)])
+    return "\n".join([heading, *align(rows)])
 
 
-def _score(value: float | None) -> str:
+def format_score(value: float | None) -> str:
     """A score, in 0..1, as people read it."""
     return "-" if value is None else f"{value:.4f}"
 
 
-def _align(rows: Sequence[Sequence[str]]) -> list[str]:
+def align(rows: Sequence[Sequence[str]]) -> list[str]:
     """Pads the cells of each column; the first to the left, others right."""
     rows = [[one_line(cell) for cell in row] for row in rows]
     widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]

@@ -17,6 +17,7 @@ __all__ = [
     "SplitFacts",
     "check_class_names",
     "check_labelled",
+    "joined",
     "one_class",
     "other_splits",
     "shared_images",
@@ -55,6 +56,17 @@ class SplitFacts:
         """Names of the classes that have pixels."""
         both = zip(self.class_names, self.pixel_counts, strict=True)
         return {name for name, count in both if count}
+
+
+def joined(split: str, parts: Sequence[SplitFacts]) -> SplitFacts:
+    """What is looked at of a split that has the images of others."""
+    counts = (part.pixel_counts for part in parts)
+    return SplitFacts(
+        split,
+        parts[0].class_names,
+        tuple(map(sum, zip(*counts, strict=True))),
+        tuple(digest for part in parts for digest in part.image_digests),
+    )
 
 
 def other_splits(

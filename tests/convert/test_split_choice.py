@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import pathlib
 import re
@@ -12,25 +13,25 @@ import picture_files as files
 import pytest
 
 from segnet.convert import split_choice
-from segnet.convert.pairs import Pair
+from segnet.convert.pairs import Folders, Pair
 from segnet.convert.split_choice import SplitChoice
 from segnet.errors import DataError
 from segnet.records.verify import verify_split
 from tools import convert_to_tfrecord as convert
 
 
-def pairs(stems) -> list[Pair]:
-    return [
+def divided(stems, splits=("train", "val"), **options) -> dict[str, list[str]]:
+    pairs = tuple(
         Pair(pathlib.Path(f"{stem}.jpg"), pathlib.Path(f"{stem}.png"))
         for stem in stems
-    ]
-
-
-def divided(stems, **options) -> dict[str, list[str]]:
-    choice = SplitChoice(("train", "val"), **options)
+    )
+    if "fraction" in options:
+        options["fractions"] = (options.pop("fraction"),)
+    choice = SplitChoice(splits, **options)
+    found = split_choice.divide(Folders(pairs, (), ()), choice)
     return {
         split: [pair.image.stem for pair in chosen]
-        for split, chosen in split_choice.divide(pairs(stems), choice).items()
+        for split, chosen in found.items()
     }
 
 
@@ -69,15 +70,34 @@ def test_files_of_a_group_stay_together(pattern):
 def test_an_empty_split_is_refused_with_a_seed_that_suits():
     with pytest.raises(DataError) as caught:
         divided(STEMS[:5], fraction=0.001)
-    assert "falls to val with --split_seed=0; give --split_seed=" in str(
+    assert "split val: gets no image of 5, in 5 groups, with " in str(
         caught.value
     )
     seed = int(re.search(r"give --split_seed=(\d+)", str(caught.value))[1])
-    if seed:  # in a thousand seeds there may be none
-        found = divided(STEMS[:5], fraction=0.2, seed=seed)
-        assert found["train"] and found["val"]
-    with pytest.raises(DataError, match="must be two groups"):
+    found = divided(STEMS[:5], fraction=0.001, seed=seed)
+    assert len(found["train"]) == 4 and len(found["val"]) == 1
+    with pytest.raises(DataError, match="must be 2 groups"):
         divided(STEMS[:1], fraction=0.5)
+    with pytest.raises(DataError, match="no seed below 1000 suits"):
+        divided(STEMS[:5], fraction=1e-9)
+
+
+def test_a_third_split_moves_no_file_of_the_second():
+    two = divided(STEMS, fraction=0.25, seed=7)
+    three = divided(
+        STEMS, ("train", "val", "test"), fractions=(0.25, 0.1), seed=7
+    )
+    assert three["val"] == two["val"]
+    assert 20 <= len(three["test"]) <= 60  # 40 expected, deviation 6
+    assert sorted(three["train"] + three["test"]) == two["train"]
+
+
+def test_folds_have_each_file_once_and_are_of_one_size():
+    names = [f"fold{number}_val" for number in range(5)]
+    found = divided(STEMS, tuple(names), fractions=(0.2,) * 4)
+    assert sorted(itertools.chain(*found.values())) == STEMS
+    # 80 expected, deviation 8.
+    assert all(55 <= len(stems) <= 105 for stems in found.values())
 
 
 def test_where_a_name_goes_does_not_depend_on_how_accents_are_written():
@@ -108,7 +128,8 @@ def test_both_splits_are_written_or_none(root, capsys):
     assert sum(manifest.num_records for manifest in both) == 8
     assert not set(both[0].image_digests) & set(both[1].image_digests)
     output = capsys.readouterr().out
-    assert output.count("class ") == 2
+    assert re.search(r"^ +train +val\nclass +pixels +images +pixels +images\n",
+                     output, re.MULTILINE)  # fmt: skip
     assert "next: python main.py" in output
     before = {p.name: p.read_bytes() for p in (root / "out").iterdir()}
     more = ("--num_workers=2", "--overwrite")
@@ -150,6 +171,31 @@ def test_a_list_names_the_files_of_a_split(root, capsys):
         assert message in line
 
 
+def test_lists_divide_the_files_of_several_splits(root, capsys):
+    (root / "train.txt").write_text("f00\nf02\nf04\n")
+    (root / "a,b.txt").write_text("f01\nf02\n")
+    paths = f"{root / 'train.txt'},{root / 'a,b.txt'}"
+    two = ("--split=train,val", f"--list_file={paths}")
+    # A comma parts two paths, so there are three of them.
+    assert convert.main(files.flags(root, *two)) == 2
+    (root / "val.txt").write_bytes((root / "a,b.txt").read_bytes())
+    paths = f"{root / 'train.txt'},{root / 'val.txt'}"
+    two = ("--split=train,val", f"--list_file={paths}")
+    assert convert.main(files.flags(root, *two)) == 0
+    both = [verify_split(root / "out", split) for split in ("train", "val")]
+    assert [manifest.num_records for manifest in both] == [3, 2]
+    # f02 is in both lists: that is done, and said.
+    assert set(both[0].image_digests) & set(both[1].image_digests)
+    assert "f02.jpg, is in split train too" in capsys.readouterr().err
+    # One list is divided; here its path has a comma.
+    (root / "a,b.txt").write_text("".join(f"f0{k}\n" for k in range(6)))
+    one = ("--split=train,val", f"--list_file={root / 'a,b.txt'}",
+           "--val_fraction=0.5", "--overwrite")  # fmt: skip
+    assert convert.main(files.flags(root, *one)) == 0
+    both = [verify_split(root / "out", split) for split in ("train", "val")]
+    assert sum(manifest.num_records for manifest in both) == 6
+
+
 def test_a_list_may_come_from_another_system(root):
     accent = "\u00e9"
     for kind, suffix in (("images", "jpg"), ("annotations", "png")):
@@ -170,15 +216,28 @@ def test_a_list_may_come_from_another_system(root):
     [
         (["--split=train,val"], "needs --val_fraction"),
         (["--split=train,val", "--val_fraction=1"], "needs --val_fraction"),
-        (["--split=train,train", "--val_fraction=0.2"], "nor two different"),
-        (["--split=a,b,c", "--val_fraction=0.2"], "nor two different ones"),
+        (["--split=train,train", "--val_fraction=0.2"], "one split twice"),
+        (["--split=a,b,c", "--val_fraction=0.2"],
+         "needs --val_fraction, the part that b gets and --test_fraction, the "
+         "part that c gets"),
+        (["--split=a,b,c", "--val_fraction=0.6", "--test_fraction=0.4"],
+         "together below 1"),
+        (["--split=a,b", "--val_fraction=0.6", "--test_fraction=0.4"],
+         "--test_fraction=0.4: is the part of a third split"),
+        (["--split=a,b,c,d", "--val_fraction=0.2"], "need a list each"),
         (["--split=train,", "--val_fraction=0.2"], "may only have letters"),
-        (["--val_fraction=0.2"], "give both, as in --split=train,val"),
-        (["--group_by=x"], "give both"),
+        (["--val_fraction=0.2"], "give two, as in --split=train,val"),
+        (["--group_by=x"], "give two"),
         (["--split=train,val", "--val_fraction=0.2", "--group_by=("],
          "--group_by=(: is no regular expression"),
-        (["--split=train,val", "--val_fraction=0.2", "--list_file=x"],
-         "give each split its own list"),
+        (["--split=train,val", "--val_fraction=0.2", "--list_file=x,y"],
+         "leave --val_fraction and --test_fraction out"),
+        (["--split=train,val", "--list_file=x,y,z"], "has 3 files for 2"),
+        (["--split=train,val", "--list_file=x"], "needs --val_fraction"),
+        (["--num_folds=3"], "--split=train: does not go with --num_folds"),
+        (["--split=", "--num_folds=3", "--val_fraction=0.1"],
+         "--val_fraction=0.1: does not go with --num_folds"),
+        (["--split=", "--num_folds=1"], "num_folds=1"),
     ],
 )  # fmt: skip
 def test_flags_that_do_not_go_together(root, capsys, more, message):
