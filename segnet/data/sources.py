@@ -22,7 +22,7 @@ from segnet.records.reading import (
     read_record,
 )
 from segnet.records.splits import read_manifest
-from segnet.records.verify import explain_damage
+from segnet.records.verify import explain_damage, verify_split
 from segnet.records.watch import Watch
 
 __all__ = ["RecordSource", "Splits", "check_classes", "read_splits"]
@@ -90,7 +90,12 @@ class RecordSource:
             return self._from_memory(index, self._cached)
         path = self._paths[self._shard_of[index]]
         serialized = read_record(path, self._offsets[index])
-        return decode_record(serialized, self._smallest)
+        return decode_record(
+            serialized,
+            self._smallest,
+            sizes=[size[:2] for size in self.manifest.sizes],
+            num_classes=self.manifest.num_classes,
+        )
 
     def _decode_all(self) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Decodes the split into one buffer: (bytes, starts, sizes)."""
@@ -108,6 +113,8 @@ class RecordSource:
                 [image.numpy().ravel(), label.numpy().ravel()]
             )
             end = starts[index] + flat.size
+            if end > most:
+                verify_split(self.data_dir, self.manifest.split)
             buffer[starts[index] : end] = flat
             starts[index + 1] = end
             sizes[index] = *image.shape[:2], *label.shape

@@ -8,10 +8,11 @@ writes it.
 from __future__ import annotations
 
 import functools
+from collections.abc import Collection
 
 import tensorflow as tf
 
-from segnet.constants import num_cores
+from segnet.constants import MAX_CLASSES, MAX_RECORD_PIXELS, num_cores
 from segnet.records import encoding
 
 __all__ = [
@@ -22,6 +23,14 @@ __all__ = [
     "read_record",
 ]
 
+# What a PNG begins with, up to the size in its header, and what follows that
+# in one of 8-bit grey values (PNG specification, sections 5.2 and 11.2.2).
+_PNG_HEAD = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
+_GREY = b"\x08\0"
+# What an image or label is that has another size.
+_IMAGE, _LABEL = "image is not", "label is no 8-bit grey PNG"
+# Makes one number of height and width.
+_SHIFT = 2**31
 # By which the JPEG format lets images be decoded smaller.
 _RATIOS = (1, 2, 4, 8)
 _BYTES_KEYS = (
@@ -56,55 +65,145 @@ def parse_record(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
 
 
 def decode_record(
-    serialized: tf.Tensor, smallest: tuple[int, int] | None = None
+    serialized: tf.Tensor,
+    smallest: tuple[int, int] | None = None,
+    *,
+    sizes: Collection[tuple[int, int]] | None = None,
+    num_classes: int = MAX_CLASSES,
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Decodes a record to what Pillow reads of it (graph or eager).
+
+    Nothing is decoded before the headers of image and label have the recorded
+    size, and that is one of `sizes`: an image of some kilobytes can claim to
+    need all memory.
 
     Args:
       serialized: Scalar string.
       smallest: Height and width, pixels, that are enough of the image: a JPEG
         is then decoded at 1/2, 1/4 or 1/8 of its size, in a fraction of the
         time, as long as it is not smaller than this. None: as it is.
+      sizes: Heights and widths that there are. None: any up to
+        `MAX_RECORD_PIXELS`.
+      num_classes: Labels are below it, or 255.
 
     Returns:
       uint8 RGB image `[height, width, 3]`, or of both divided by 2, 4 or 8 and
       rounded up, and uint8 label `[height, width]`, 255 where ignored. What
-      does not decode, or not to the recorded size, raises
+      does not decode, or not as said above, raises
       `tf.errors.InvalidArgumentError`.
     """
     fields = parse_record(serialized)
-    encoded = fields[encoding.IMAGE]
     size = tf.stack([fields[encoding.HEIGHT], fields[encoding.WIDTH]])
-    step = tf.constant(0)
-    if smallest is not None:
+    with tf.control_dependencies([_check_known(size, sizes)]):
+        size = tf.identity(size)
+    image = _decode_image(
+        fields[encoding.IMAGE], fields[encoding.FORMAT], size, smallest
+    )
+    label = _decode_label(fields[encoding.LABEL], size, num_classes)
+    return tf.ensure_shape(image, [None, None, 3]), label
+
+
+def _decode_image(
+    encoded: tf.Tensor,
+    file_format: tf.Tensor,
+    size: tf.Tensor,
+    smallest: tuple[int, int] | None,
+) -> tf.Tensor:
+    """The image, uint8 `[height, width, 3]`; see `decode_record`."""
+
+    def decode_jpeg() -> tf.Tensor:
+        found = tf.io.extract_jpeg_shape(encoded)[:2]
+        with tf.control_dependencies([_check_header(_IMAGE, found, size)]):
+            data = tf.identity(encoded)
+        if smallest is None:
+            return _decode_jpeg(data, 1)
         fits = [tf.reduce_all(size // ratio >= smallest) for ratio in _RATIOS]
         step = tf.reduce_sum(tf.cast(fits[1:], tf.int32))
-    jpeg = tf.equal(fields[encoding.FORMAT], b"jpeg")
-    step = tf.where(jpeg, step, 0)
-    image = tf.cond(
-        jpeg,
-        lambda: tf.switch_case(
-            step, [functools.partial(_decode_jpeg, encoded, r) for r in _RATIOS]
-        ),
-        lambda: tf.io.decode_png(encoded, channels=3),
+        return tf.switch_case(
+            step, [functools.partial(_decode_jpeg, data, r) for r in _RATIOS]
+        )
+
+    def decode_png() -> tf.Tensor:
+        found = _png_size(encoded)
+        with tf.control_dependencies([_check_header(_IMAGE, found, size)]):
+            return tf.io.decode_png(tf.identity(encoded), channels=3)
+
+    return tf.cond(tf.equal(file_format, b"jpeg"), decode_jpeg, decode_png)
+
+
+def _decode_label(
+    encoded: tf.Tensor, size: tf.Tensor, num_classes: int
+) -> tf.Tensor:
+    """The label, uint8 `[height, width]`; see `decode_record`."""
+    found = _grey_png_size(encoded)
+    with tf.control_dependencies([_check_header(_LABEL, found, size)]):
+        label = tf.io.decode_png(tf.identity(encoded), channels=1)
+    if num_classes < MAX_CLASSES:
+        # 255 becomes 0: one pass over the pixels.
+        highest = tf.reduce_max(label + tf.constant(1, tf.uint8))
+        right = tf.debugging.Assert(
+            highest <= num_classes, [f"a label is not below {num_classes}"]
+        )
+        with tf.control_dependencies([right]):
+            label = tf.identity(label)
+    return tf.squeeze(label, axis=2)
+
+
+def _check_known(
+    size: tf.Tensor, sizes: Collection[tuple[int, int]] | None
+) -> tf.Operation:
+    """Fails unless a size, int64 `[2]`, is one of some."""
+    if sizes is None:
+        known = tf.logical_and(
+            tf.reduce_all(size > 0),
+            # Not the product of both, which may be too large for any number.
+            size[0] <= MAX_RECORD_PIXELS // tf.maximum(size[1], 1),
+        )
+    else:
+        # Found in a sorted list, as there can be very many.
+        keys = sorted(height * _SHIFT + width for height, width in sizes)
+        ordered = tf.constant(keys, tf.int64)
+        key = size[0] * _SHIFT + size[1]
+        place = tf.searchsorted(ordered, key[tf.newaxis])[0]
+        found = tf.gather(ordered, tf.minimum(place, len(keys) - 1))
+        in_range = tf.reduce_all((size > 0) & (size < _SHIFT))
+        known = tf.logical_and(in_range, tf.equal(found, key))
+    return tf.debugging.Assert(
+        known, ["the recorded size is none of the manifest"]
     )
-    label = tf.io.decode_png(fields[encoding.LABEL], channels=1)
-    ratio = tf.cast(tf.gather(_RATIOS, step), tf.int64)
-    expected = (-(-size // ratio), size)
-    with tf.control_dependencies(
-        [
-            tf.debugging.assert_equal(
-                tf.shape(tensor, tf.int64)[:2],
-                right,
-                message=f"{name} is not of the recorded size",
-            )
-            for name, tensor, right in zip(
-                ("image", "label"), (image, label), expected, strict=True
-            )
-        ]
-    ):
-        image = tf.ensure_shape(image, [None, None, 3])
-        return image, tf.squeeze(label, axis=2)
+
+
+def _check_header(what: str, found: tf.Tensor, size: tf.Tensor) -> tf.Operation:
+    """Fails unless what a header says is the recorded size."""
+    return tf.debugging.Assert(
+        tf.reduce_all(tf.equal(tf.cast(found, tf.int64), size)),
+        [f"{what} of the recorded size"],
+    )
+
+
+def _png_size(encoded: tf.Tensor) -> tf.Tensor:
+    """Height and width in the header of a PNG, int64; zeros if it is none."""
+    return _size_behind(encoded, _PNG_HEAD, b"")
+
+
+def _grey_png_size(encoded: tf.Tensor) -> tf.Tensor:
+    """The same; zeros, too, if its values are not of 8 bits and grey."""
+    return _size_behind(encoded, _PNG_HEAD, _GREY)
+
+
+def _size_behind(encoded: tf.Tensor, before: bytes, after: bytes) -> tf.Tensor:
+    """Height and width, int64 `[2]`, between other bytes; zeros without."""
+    length = len(before) + 8 + len(after)
+    # Of an empty file, too, without an error that has some of it as its text.
+    head = tf.strings.substr(encoded, 0, length) + bytes(length)
+    right = tf.equal(tf.strings.substr(head, 0, len(before)), before)
+    if after:
+        end = tf.strings.substr(head, len(before) + 8, len(after))
+        right &= tf.equal(end, after)
+    sides = tf.io.decode_raw(
+        tf.strings.substr(head, len(before), 8), tf.int32, little_endian=False
+    )
+    return tf.cast(sides[::-1], tf.int64) * tf.cast(right, tf.int64)
 
 
 def _decode_jpeg(encoded: tf.Tensor, ratio: int) -> tf.Tensor:

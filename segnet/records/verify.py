@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -31,12 +32,15 @@ from segnet.records.statistics import Statistics
 
 __all__ = ["explain_damage", "verify_split"]
 
+_ASSERTION = re.compile(r"assertion failed: \[(.*?)\].*")
 # What a damaged shard can look like to who reads it through tf.data.
 _READING_ERRORS = (
     tf.errors.DataLossError,
     tf.errors.InvalidArgumentError,
     tf.errors.NotFoundError,
     tf.errors.OutOfRangeError,
+    # Of a message with bytes of the record in it.
+    UnicodeDecodeError,
 )
 
 
@@ -103,12 +107,13 @@ def _read_all(manifest: Manifest, paths: list[str]) -> Statistics:
     Raises:
       DataError: A record is damaged or has labels out of range.
     """
+    sizes = [size[:2] for size in manifest.sizes]
 
     def measure(
         path: tf.Tensor, offset: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         record = read_record(path, offset)
-        _, label = decode_record(record)
+        _, label = decode_record(record, sizes=sizes)
         flat = tf.cast(tf.reshape(label, [-1]), tf.int32)
         counts = tf.math.bincount(flat, minlength=256)
         return tf.shape(label), counts, parse_record(record)[encoding.IMAGE]
@@ -130,19 +135,32 @@ def _read_all(manifest: Manifest, paths: list[str]) -> Statistics:
         where = f"{path}: record {index} at byte {offset}"
         try:
             size, histogram, image = next(results)
-        except tf.errors.OpError as error:
+        except (tf.errors.OpError, UnicodeDecodeError) as error:
+            said = _ASSERTION.sub(r"\1", reason(error))[:120]
+            if isinstance(error, UnicodeDecodeError):
+                said = "TensorFlow cannot parse it"
             raise DataError(
-                f"{where} is damaged ({reason(error)[:120]}); convert the "
+                f"{where} is damaged ({said}); convert the "
                 "split again with --overwrite"
             ) from None
         counts = histogram.numpy()
         if counts[manifest.num_classes : IGNORE_LABEL].any():
             raise DataError(
-                f"{where} has labels that are not below "
-                f"{manifest.num_classes}; convert the split again with "
+                f"{where} has {_listed(counts, manifest.num_classes)} not "
+                f"below {manifest.num_classes}; convert the split again with "
                 "--overwrite"
             )
         digest = encoding.image_digest(image.numpy())
         height, width = size.numpy().tolist()
         statistics.add(counts.tolist(), height, width, digest)
     return statistics
+
+
+def _listed(counts: np.ndarray, num_classes: int) -> str:
+    """The labels that are no class, as text."""
+    bad = np.flatnonzero(counts[num_classes:IGNORE_LABEL]) + num_classes
+    more = f" and {len(bad) - 5} more" if len(bad) > 5 else ""
+    some = ", ".join(map(str, bad[:5].tolist()))
+    return f"label{'s' * (len(bad) > 1)} {some}{more}, which " + (
+        "are" if len(bad) > 1 else "is"
+    )

@@ -220,4 +220,4 @@ def test_label_out_of_range_in_a_record_is_found(folder):
         ignored_pixels=content["classes"][2]["pixels"],
     )
     message = refused(folder, verify_split)
-    assert "record 0 at byte 0 has labels that are not below 2" in message
+    assert "record 0 at byte 0 has label 2, which is not below 2" in message
