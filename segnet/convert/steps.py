@@ -119,9 +119,9 @@ def report(
 ) -> None:
     """Prints every problem; raises unless they are to be skipped."""
     skip = settings.skip_invalid
-    problems = [*folders.problems]
-    for whole in wholes.values():
-        problems += whole.problems
+    found = [x for whole in wholes.values() for x in whole.problems]
+    # In the order of the pairs, not split by split.
+    problems = [*folders.problems, *sorted(found, key=lambda x: x.file)]
     for problem in problems:
         kind = "skipped" if skip else "error"
         print(f"{kind}: {one_line(problem.message)}", file=sys.stderr)
