@@ -26,6 +26,8 @@ MAX_CLASSES = 255
 
 # The networks, and what their poolings want input height and width to be
 # multiples of, in pixels.
+# Of a picture, unless `--max_pixels` says otherwise: 2 GB are enough for it.
+MAX_PIXELS = 100_000_000
 # Of a picture in a record; Pillow, and so the converter, never reads more.
 MAX_RECORD_PIXELS = 178_956_970
 # Pixels a side of the network's input; more than any memory has room for.

@@ -15,9 +15,11 @@ from segnet.annotations.colours import (
     palette_colours,
 )
 from segnet.annotations.label_map import Colour, LabelMap
+from segnet.constants import MAX_PIXELS
 from segnet.errors import DataError
 from segnet.images.decoding import (
     bit_depth_of,
+    bmp_bits,
     decode_grey,
     decode_pixels,
     open_image,
@@ -57,6 +59,7 @@ def load_annotation(
     path: str | os.PathLike[str],
     mode: str = "blue",
     label_map: LabelMap | None = None,
+    max_pixels: int = MAX_PIXELS,
 ) -> Annotation:
     """Reads what an annotation says of each pixel.
 
@@ -79,6 +82,7 @@ def load_annotation(
       mode: One of `ANNOTATION_MODES`.
       label_map: Needed in mode "color". In the others values are given as they
         are in the file.
+      max_pixels: That it may have.
 
     Raises:
       DataError: The file is damaged or of a kind refused above, or a colour is
@@ -87,8 +91,8 @@ def load_annotation(
     """
     if mode not in ANNOTATION_MODES:
         raise ValueError(f"mode is {mode!r}, not one of {ANNOTATION_MODES}")
-    image, data = open_image(path)
-    _check_kind(path, image, bit_depth_of(data))
+    image, data = open_image(path, max_pixels)
+    _check_kind(path, image, data)
     if mode != "color":
         _check_mode(path, image, mode, label_map)
         label = decode_grey(data, path)
@@ -114,12 +118,14 @@ def load_annotation(
 
 
 _COLOUR = ("RGB", "RGBA")
+_RUN_LENGTHS = (1, 2)  # of 8 and of 4 bits
 
 
 def _check_kind(
-    path: str | os.PathLike[str], image: Image.Image, bit_depth: int | None
+    path: str | os.PathLike[str], image: Image.Image, data: bytes
 ) -> None:
     """Refuses files whose values are not sure."""
+    bit_depth = bit_depth_of(data)
     if image.format not in ("PNG", "BMP"):
         raise DataError(
             f"{path}: is a JPEG, whose compression changes labels; save the "
@@ -130,6 +136,24 @@ def _check_kind(
             f"{path}: is a {bit_depth}-bit annotation; save it as 8-bit grey "
             "PNG with the class of each pixel as its value"
         )
+    if why := _not_exact(image, data):
+        raise DataError(
+            f"{path}: is a {why}; save it as 8-bit grey PNG with the class of "
+            "each pixel as its value"
+        )
+
+
+def _not_exact(image: Image.Image, data: bytes) -> str:
+    """Why programs read other labels from a file, if they do."""
+    if getattr(image, "n_frames", 1) > 1:
+        return f"PNG of {image.n_frames} pictures, of which one can be meant"
+    if image.format != "BMP":
+        return ""
+    if bmp_bits(data) == 16:
+        return "16-bit BMP, whose 5 or 6 bits a colour are read as 8 others"
+    if image.info.get("compression") in _RUN_LENGTHS:
+        return "run-length encoded BMP, which few programs read alike"
+    return ""
 
 
 def _check_alpha(path: str | os.PathLike[str], image: Image.Image) -> None:

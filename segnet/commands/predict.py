@@ -34,6 +34,7 @@ def run(command: Command) -> int:
             inputs.paths,
             output_dir,
             config,
+            max_pixels=command.max_pixels,
             pad=trained.runtime.needs_static_shapes,
             advance=progress.advance,
         )

@@ -18,6 +18,7 @@ from segnet.config.config import Config
 from segnet.config.config_file import has_config
 from segnet.config.help_text import help_text
 from segnet.config.validate import check_values, validate
+from segnet.constants import MAX_PIXELS, MAX_RECORD_PIXELS
 from segnet.errors import ConfigError
 from segnet.files import expand_path
 from segnet.flagfiles import expand_flagfiles
@@ -48,6 +49,7 @@ class Command:
       output_dir: Evaluate, predict: where results go; empty for the workdir.
       checkpoint: Which weights evaluate and predict use.
       tta: Whether evaluate and predict see each image several times.
+      max_pixels: Predict: that a picture may have.
     """
 
     mode: str
@@ -58,6 +60,7 @@ class Command:
     output_dir: str
     checkpoint: str
     tta: bool
+    max_pixels: int
 
 
 def define_flags(values: flags.FlagValues) -> None:
@@ -93,6 +96,16 @@ def define_flags(values: flags.FlagValues) -> None:
         False,
         "evaluate, predict: average over mirror images and sizes (0.75, 1 and "
         "1.25 of the input); takes 7 times as long.",
+        flag_values=values,
+    )
+    flags.DEFINE_integer(
+        "max_pixels",
+        MAX_PIXELS,
+        "predict: pixels that an image may have; more are refused before they "
+        "are decoded. 2 GB of memory are enough for the default, and so many "
+        "times as much for more.",
+        lower_bound=1,
+        upper_bound=MAX_RECORD_PIXELS,
         flag_values=values,
     )
     for field in dataclasses.fields(Config):
@@ -183,6 +196,7 @@ def parse_command(argv: Sequence[str]) -> Command | str:
         output_dir=expand_path(values.output_dir),
         checkpoint=expand_path(values.checkpoint),
         tta=values.tta,
+        max_pixels=values.max_pixels,
     )
 
 

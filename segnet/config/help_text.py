@@ -39,6 +39,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     ),
     "evaluate and predict": (
         "image_path", "output_dir", "checkpoint", "tta", "eval_batch_size",
+        "max_pixels",
     ),
     "network": (
         "architecture", "width_multiplier", "input_height", "input_width",

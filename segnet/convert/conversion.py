@@ -15,7 +15,7 @@ from PIL import Image
 from segnet.annotations.label_map import Colour, LabelMap
 from segnet.annotations.reading import Annotation, load_annotation
 from segnet.annotations.values import check_values, map_values
-from segnet.constants import IGNORE_LABEL
+from segnet.constants import IGNORE_LABEL, MAX_PIXELS
 from segnet.convert.findings import DARK, DARK_16_BIT, MENDED, ROTATED
 from segnet.convert.pairs import Pair, Problem
 from segnet.errors import DataError
@@ -38,6 +38,7 @@ class Rules:
       label_map: Likewise.
       resize: (height, width), or None to keep the sizes.
       skip_invalid: Whether pairs are of use when others are not.
+      max_pixels: That a picture may have.
     """
 
     num_classes: int
@@ -46,6 +47,7 @@ class Rules:
     label_map: LabelMap | None = None
     resize: tuple[int, int] | None = None
     skip_invalid: bool = False
+    max_pixels: int = MAX_PIXELS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,12 +82,17 @@ def convert_pair(pair: Pair, rules: Rules) -> Converted | tuple[Problem, ...]:
     problems = []
     image = label = None
     try:
-        image = image_files.read_image(pair.image, rules.resize)
+        image = image_files.read_image(
+            pair.image, rules.resize, rules.max_pixels
+        )
     except DataError as error:
         problems.append(Problem(str(pair.image), str(error)))
     try:
         annotation = load_annotation(
-            pair.annotation, rules.annotation_mode, rules.label_map
+            pair.annotation,
+            rules.annotation_mode,
+            rules.label_map,
+            rules.max_pixels,
         )
         label, histogram = _class_ids(pair, annotation, rules)
         if image is not None:

@@ -16,6 +16,8 @@ from segnet.annotations.label_map import LabelMap
 from segnet.annotations.reading import ANNOTATION_MODES
 from segnet.constants import (
     MAX_CLASSES,
+    MAX_PIXELS,
+    MAX_RECORD_PIXELS,
     num_cores,
     parse_size,
     parse_warnings,
@@ -62,6 +64,7 @@ class Settings:
     num_shards: int | None
     num_workers: int
     resize: tuple[int, int] | None
+    max_pixels: int
     skip_invalid: bool
     overwrite: bool
     verify_only: bool
@@ -102,6 +105,7 @@ def parse_flags(argv: Sequence[str]) -> Settings:
         list_files=list_files(given),
         annotation_mode=given["annotation_mode"],
         num_shards=given["num_shards"],
+        max_pixels=given["max_pixels"],
         skip_invalid=given["skip_invalid"],
         overwrite=given["overwrite"],
         verify_only=given["verify_only"],
@@ -136,16 +140,17 @@ def _define() -> flags.FlagValues:
         flags.DEFINE_string(name, "", HELP[name], flag_values=values)
     for name in ("val_fraction", "test_fraction"):
         flags.DEFINE_float(name, None, HELP[name], flag_values=values)
-    for name, low, high in (
-        ("num_folds", 2, MAX_FOLDS),
-        ("split_seed", 0, 2**31 - 1),
-        ("num_classes", 2, MAX_CLASSES),
-        ("num_shards", 1, 99999),
-        ("num_workers", 1, 1024),
+    for name, default, low, high in (
+        ("num_folds", None, 2, MAX_FOLDS),
+        ("split_seed", None, 0, 2**31 - 1),
+        ("num_classes", None, 2, MAX_CLASSES),
+        ("num_shards", None, 1, 99999),
+        ("num_workers", None, 1, 1024),
+        ("max_pixels", MAX_PIXELS, 1, MAX_RECORD_PIXELS),
     ):
         flags.DEFINE_integer(
             name,
-            None,
+            default,
             HELP[name],
             lower_bound=low,
             upper_bound=high,

@@ -56,6 +56,9 @@ HELP = {
     "same bytes",
     "resize": "HxW: bring images (bilinear, antialiased) and labels "
     "(nearest) to this size",
+    "max_pixels": "pixels that a picture may have; more are refused before "
+    "they are decoded. 2 GB of memory are enough for the default, and so many "
+    "times as much for more",
     "skip_invalid": "leave bad pairs out and list them in the manifest",
     "overwrite": "replace the split if it is there",
     "silence": "warnings not to show: all, or names with commas between them: "

@@ -80,6 +80,7 @@ def process(
         label_map=settings.label_map,
         resize=settings.resize,
         skip_invalid=settings.skip_invalid,
+        max_pixels=settings.max_pixels,
     )
     if folders.problems and not settings.skip_invalid:
         writer = None

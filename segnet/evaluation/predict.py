@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from segnet.config import Config
 from segnet.config.schedule import eval_batch_size
+from segnet.constants import MAX_PIXELS
 from segnet.data import resizing
 from segnet.errors import DataError
 from segnet.evaluation import inference, results
@@ -36,6 +37,7 @@ def predict(
     output_dir: str,
     config: Config,
     *,
+    max_pixels: int = MAX_PIXELS,
     pad: bool = True,
     advance: Callable[[int], None] = lambda count: None,
 ) -> list[str]:
@@ -51,6 +53,7 @@ def predict(
       paths: Pictures.
       output_dir: Folder to write to; made if needed.
       config: Of the run: names of the classes, input and batch size.
+      max_pixels: That a picture may have.
       pad: Whether the last pass is filled up, for static shapes.
       advance: Called with the number of pictures done.
 
@@ -63,7 +66,7 @@ def predict(
     with write_errors(output_dir):
         gfile(output_dir).makedirs(output_dir)
     problems: list[str] = []
-    work = _Work(output_dir, config)
+    work = _Work(output_dir, config, max_pixels)
     with concurrent.futures.ThreadPoolExecutor() as pool:
         loaded = map_ahead(pool, work.load, paths, limit=_MAX_WAITING)
         good = _without_problems(loaded, problems, advance)
@@ -103,8 +106,11 @@ class _Picture:
 class _Work:
     """What threads do with a picture before and after the network."""
 
-    def __init__(self, output_dir: str, config: Config) -> None:
+    def __init__(
+        self, output_dir: str, config: Config, max_pixels: int
+    ) -> None:
         """Writes to a folder."""
+        self._max_pixels = max_pixels
         self._output_dir = output_dir
         self._config = config
         self._budget = Budget(_MAX_PIXELS)
@@ -120,7 +126,7 @@ class _Work:
                         "or give another --output_dir"
                     )
             with self._budget.taken(image_files.count_pixels(path)):
-                image = image_files.load_image(path)
+                image = image_files.load_image(path, self._max_pixels)
                 resized = resizing.resize_image(
                     _to_tensor(image),
                     self._config.input_height,
@@ -142,7 +148,9 @@ class _Work:
             try:
                 image = picture.image
                 if image is None:
-                    image = image_files.load_image(picture.path)
+                    image = image_files.load_image(
+                        picture.path, self._max_pixels
+                    )
             except DataError as error:  # It has changed since.
                 return error
             self._write(logits, image, picture.path)

@@ -15,15 +15,17 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-import simplejpeg
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from segnet.constants import MAX_PIXELS, MAX_RECORD_PIXELS
 from segnet.errors import DataError
-from segnet.images import png
+from segnet.files import open_regular
+from segnet.images import jpeg, png
 
 __all__ = [
     "Checked",
     "bit_depth_of",
+    "bmp_bits",
     "check_pixels",
     "count_pixels",
     "decode_grey",
@@ -40,6 +42,11 @@ __all__ = [
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 _FORMATS = ("JPEG", "PNG", "BMP")
+_JPEG = ("JPEG", "MPO")
+# Of the largest files there are: four 16-bit values a pixel, and metadata.
+_MAX_BYTES_A_PIXEL, _MAX_BYTES_BESIDE = 8, 64 * 1024**2
+# Of the height of a JPEG; so much is only told of (`Checked.mended`).
+_MAX_MISSING = 0.1
 _EXIF_ORIENTATION = 0x0112
 # A JPEG has at least a bit for each block of 64 values of one of its channels,
 # which has half of the picture's pixels or more: its entry in the DC scan.
@@ -75,17 +82,27 @@ class Checked(NamedTuple):
     mended: bool
 
 
-def open_image(path: str | os.PathLike[str]) -> tuple[Image.Image, bytes]:
+def open_image(
+    path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS
+) -> tuple[Image.Image, bytes]:
     """Reads a file and its image header; pixels are not decoded yet.
+
+    Args:
+      path: Of the file.
+      max_pixels: That it may have.
 
     Returns:
       The picture and the contents of the file.
 
     Raises:
-      DataError: Empty, not a picture, damaged or far too large.
+      DataError: Empty, not a picture, damaged, too large, or a JPEG with more
+        than `jpeg.MAX_SCANS` scans.
     """
+    most = _MAX_BYTES_A_PIXEL * max_pixels + _MAX_BYTES_BESIDE
     try:
-        with open(path, "rb", buffering=0) as file:
+        with open_regular(os.fspath(path)) as file:
+            if os.fstat(file.fileno()).st_size > most:
+                raise DataError(_too_large(path, max_pixels))
             data = file.read()
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from None
@@ -103,34 +120,79 @@ def open_image(path: str | os.PathLike[str]) -> tuple[Image.Image, bytes]:
                 # gives up, so such a file would pass and stop the training.
                 png.check(data)
             image = Image.open(io.BytesIO(data), formats=_FORMATS)
-        if image.width * image.height > _JPEG_PIXELS_A_BYTE * len(data):
-            _check_size(path, image, data)
-        return image, data
-    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
-        limit = 2 * (Image.MAX_IMAGE_PIXELS or 0)  # above it, Pillow refuses
+    except Image.DecompressionBombError:
+        raise DataError(_too_large(path, max_pixels)) from None
+    if image.width * image.height > max_pixels:
+        raise DataError(_too_large(path, max_pixels))
+    if image.format in _JPEG:
+        _check_jpeg(path, image, data)
+    # Pillow unpacks other than these wrongly where the palette is grey.
+    bits = bmp_bits(data)
+    if bits and {"1": 1, "L": 8}.get(image.mode, bits) != bits:
         raise DataError(
-            f"{path}: has more than {limit:,} pixels; cut it into tiles or "
-            "make it smaller"
-        ) from None
+            f"{path}: is a {bits}-bit BMP with a grey palette, of which "
+            "Pillow reads other values; save it as PNG"
+        )
+    return image, data
+
+
+def bmp_bits(data: bytes) -> int | None:
+    """Bits a pixel of a BMP; None for other formats."""
+    if not data.startswith(b"BM"):
+        return None
+    # The header of OS/2 has sizes of two bytes.
+    at = 24 if data[14:18] == b"\x0c\0\0\0" else 28
+    return int.from_bytes(data[at : at + 2], "little")
+
+
+def _too_large(path: str | os.PathLike[str], max_pixels: int) -> str:
+    most = min(max_pixels, MAX_RECORD_PIXELS)
+    raised = " (or raise --max_pixels)" if most < MAX_RECORD_PIXELS else ""
+    return (
+        f"{path}: has more than {most:,} pixels; cut it into tiles or make it "
+        f"smaller{raised}"
+    )
 
 
 def is_lfs_pointer(path: str | os.PathLike[str]) -> bool:
     """Whether a file is what git leaves of one that it keeps elsewhere."""
     try:
-        with open(path, "rb", buffering=0) as file:
+        with open_regular(os.fspath(path)) as file:
             return file.read(len(_LFS_POINTER)) == _LFS_POINTER
     except OSError:
         return False
 
 
-def _check_size(
+def _check_jpeg(
     path: str | os.PathLike[str], image: Image.Image, data: bytes
 ) -> None:
-    """Refuses a JPEG far too small for its size, before memory is taken."""
-    if image.format in ("JPEG", "MPO"):
+    """Refuses what would take memory or time for nothing."""
+    if image.width * image.height > _JPEG_PIXELS_A_BYTE * len(data):
         raise DataError(
             f"{path}: is damaged or incomplete ({len(data)} bytes for "
             f"{image.width}x{image.height} pixels); get it again"
+        )
+    if jpeg.count_scans(data) > jpeg.MAX_SCANS:
+        raise DataError(
+            f"{path}: is a JPEG with more than {jpeg.MAX_SCANS} scans, each of "
+            "which takes as long as a whole picture to decode; save it again"
+        )
+
+
+def _check_rest(
+    path: str | os.PathLike[str], image: Image.Image, data: bytes
+) -> None:
+    """Refuses a decoded JPEG whose lower part is what decoders fill in.
+
+    That is grey. Files that are in order may be, too.
+    """
+    if image.format not in _JPEG or image.mode not in ("L", "RGB"):
+        return
+    missing = jpeg.filled_share(image)
+    if missing > _MAX_MISSING and jpeg.is_damaged(data):
+        raise DataError(
+            f"{path}: is incomplete: the lower {missing:.0%} of its pixels are "
+            "missing; get it again"
         )
 
 
@@ -194,6 +256,8 @@ def decode_pixels(
         if data.startswith(png.SIGNATURE):
             png.check_pixels(data)
         image.load()
+    _check_rest(path, image, data)
+    with _damage_named(path):
         return (
             ImageOps.exif_transpose(image) if rotation(image, data) else image
         )
@@ -217,13 +281,15 @@ def check_pixels(
         if data.startswith(png.SIGNATURE):
             filtered = png.check_pixels(data)
             may_be_dark = png.may_be_below(data, filtered, _DARK)
-        elif (small := _reduced_jpeg(data)) is not None:
+        elif (small := jpeg.reduced(data)) is not None:
+            mended = jpeg.lacks_scans(data)
             may_be_dark = is_dark(Image.fromarray(small))
         else:
-            mended = _is_known(data)
+            mended = jpeg.is_damaged(data)
             width, height = image.size
             image.draft("L", (max(width // 8, 1), max(height // 8, 1)))
             image.load()
+            _check_rest(path, image, data)
             may_be_dark = is_dark(image)
         # Grey or unfiltered values do not tell for sure: pure blue is dark.
         dark = may_be_dark and is_dark(
@@ -232,43 +298,15 @@ def check_pixels(
         return Checked(dark, mended)
 
 
-def _reduced_jpeg(data: bytes) -> np.ndarray | None:
-    """Grey values of a JPEG at an eighth; None if there is damage.
-
-    Of each block only the mean is reconstructed: every byte is still decoded,
-    so damage is found just the same (the tests compare the two), without the
-    arithmetic that cannot fail. What libjpeg only warns of counts as damage;
-    Pillow and TensorFlow do not pass such warnings on.
-    """
-    try:
-        return simplejpeg.decode_jpeg(
-            data, "GRAY", min_height=1, min_width=1, min_factor=8, strict=True
-        )[..., 0]
-    except ValueError:
-        return None
-
-
-def _is_known(data: bytes) -> bool:
-    """Whether simplejpeg can say something about damage of a JPEG.
-
-    It refuses those whose channels are sampled in rare ways, which other
-    decoders read.
-    """
-    try:
-        simplejpeg.decode_jpeg_header(data)
-    except ValueError:
-        return False
-    return True
-
-
 def is_mended(image: Image.Image, data: bytes) -> bool:
     """Whether a file that decodes is a JPEG with damage that decoders mend.
 
     Not told of files that are printed in four colours (CMYK), or sampled in a
     rare way.
     """
-    is_jpeg = image.format in ("JPEG", "MPO") and image.mode in ("L", "RGB")
-    return is_jpeg and _reduced_jpeg(data) is None and _is_known(data)
+    if image.format not in _JPEG or image.mode not in ("L", "RGB"):
+        return False
+    return jpeg.is_damaged(data) or jpeg.lacks_scans(data)
 
 
 def is_dark(image: Image.Image) -> bool:

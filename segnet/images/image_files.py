@@ -18,6 +18,7 @@ import pathlib
 import numpy as np
 from PIL import Image
 
+from segnet.constants import MAX_PIXELS
 from segnet.errors import DataError
 from segnet.images import png
 from segnet.images.decoding import (
@@ -116,20 +117,23 @@ def _is_file(entry: os.DirEntry) -> bool:
         return False
 
 
-def load_image(path: str | os.PathLike[str]) -> np.ndarray:
+def load_image(
+    path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS
+) -> np.ndarray:
     """Decodes an image file completely.
 
     Args:
-      path: A JPEG, PNG or BMP file of any colour mode and size.
+      path: A JPEG, PNG or BMP file of any colour mode.
+      max_pixels: That it may have.
 
     Returns:
       uint8 RGB `[height, width, 3]`, EXIF rotation applied.
 
     Raises:
       DataError: The file cannot be read, is not such an image, is damaged or
-        incomplete, or has more pixels than Pillow's limit.
+        incomplete, or as `decoding.open_image` refuses it.
     """
-    image, data = open_image(path)
+    image, data = open_image(path, max_pixels)
     return _pixels(_rgb(decode_pixels(image, data, path), bit_depth_of(data)))
 
 
@@ -147,7 +151,9 @@ def _pixels(image: Image.Image) -> np.ndarray:
 
 
 def read_image(
-    path: str | os.PathLike[str], resize: tuple[int, int] | None = None
+    path: str | os.PathLike[str],
+    resize: tuple[int, int] | None = None,
+    max_pixels: int = MAX_PIXELS,
 ) -> EncodedImage:
     """Checks an image file and gives what a record holds of it.
 
@@ -158,11 +164,12 @@ def read_image(
       path: As for `load_image`.
       resize: (height, width) to bring the image to, bilinear with
         antialiasing; None keeps its size.
+      max_pixels: That it may have before.
 
     Raises:
       DataError: As for `load_image`.
     """
-    image, data = open_image(path)
+    image, data = open_image(path, max_pixels)
     rotated = rotation(image, data)
     width, height = image.size[::-1] if rotated == "sideways" else image.size
     size = resize or (height, width)

@@ -169,3 +169,19 @@ def test_skipped_files_are_in_the_manifest(root):
     assert json.loads(path.read_text())["skipped"] == [
         {"file": "images/f02.jpg", "reason": "is empty (0 bytes); get it again"}
     ]
+
+
+def test_pictures_of_too_many_pixels_are_refused(root, capsys):
+    argv = files.flags(root, "--max_pixels=959")
+    lines = fail(capsys, argv)
+    assert len(lines) == 9  # 4 images, 4 annotations
+    for line in lines[:-1]:
+        assert "has more than 959 pixels; cut it into tiles" in line
+        assert "--max_pixels" in line
+    assert convert.main(files.flags(root, "--max_pixels=960")) == 0
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "178956971", "many", "1e9"])
+def test_a_number_of_pixels_that_cannot_be_is_a_bad_flag(root, capsys, value):
+    argv = files.flags(root, f"--max_pixels={value}")
+    assert "max_pixels" in fail(capsys, argv, 2)[0]

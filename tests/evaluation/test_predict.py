@@ -208,11 +208,11 @@ def test_large_pictures_give_the_same_results_one_at_a_time(
     monkeypatch.setattr(predict, "_MAX_PIXELS", 10)
     reads = []
 
-    def load(path, load=image_files.load_image):
+    def load(path, *limits, load=image_files.load_image):
         reads.append(path)
         if reads.count(path) == 2 and path == paths[3]:
             raise DataError(f"{path}: cannot be read")
-        return load(path)
+        return load(path, *limits)
 
     monkeypatch.setattr(image_files, "load_image", load)
     assert _predict(paths, tmp_path / "read") == [f"{paths[3]}: cannot be read"]
@@ -253,3 +253,22 @@ def test_memory_does_not_grow_with_the_number_of_large_pictures(tmp_path):
     assert process.returncode == 0
     assert len(list((tmp_path / "0.jpg_out").iterdir())) == 8
     assert usage.ru_maxrss < 1_600_000  # kB; one alone needs 1,100,000
+
+
+def test_a_picture_of_too_many_pixels_is_named_and_not_decoded(tmp_path):
+    _picture(tmp_path / "a.png", 20, 24)
+    _picture(tmp_path / "b.png", 20, 25)
+    config = Config(class_names=NAMES, input_height=16, input_width=32)
+    problems = predict.predict(
+        _eval_step,
+        [str(tmp_path / name) for name in ("a.png", "b.png")],
+        str(tmp_path / "out"),
+        config,
+        max_pixels=480,
+    )
+    assert len(problems) == 1
+    assert "b.png: has more than 480 pixels" in problems[0]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "a_labels.png",
+        "a_overlay.png",
+    ]

@@ -199,8 +199,11 @@ def test_missing_file_and_too_many_pixels(write, tmp_path, monkeypatch):
     with pytest.raises(DataError, match="cannot be read: No such file"):
         image_files.load_image(tmp_path / "none.png")
     path = write(files.saved(RGB, "PNG"))
+    with pytest.raises(DataError, match="more than 959 pixels; .*max_pixels"):
+        image_files.load_image(path, 959)
+    assert image_files.load_image(path, 960).shape == (24, 40, 3)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 24 * 20 - 1)
-    with pytest.raises(DataError, match="more than 958 pixels"):
+    with pytest.raises(DataError, match="has more than 100,000,000 pixels"):
         image_files.load_image(path)
     assert image_files.count_pixels(path) == 0
 
