@@ -282,7 +282,9 @@ def check_pixels(
             filtered = png.check_pixels(data)
             may_be_dark = png.may_be_below(data, filtered, _DARK)
         elif (small := jpeg.reduced(data)) is not None:
-            mended = jpeg.lacks_scans(data)
+            # Pillow knows from the header whether there can be several.
+            if "progressive" in image.info:
+                mended = jpeg.lacks_scans(data)
             may_be_dark = is_dark(Image.fromarray(small))
         else:
             mended = jpeg.is_damaged(data)
