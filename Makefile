@@ -4,19 +4,19 @@
 # ARGS=...     passed on to pytest, or to the benchmarks
 SHELL := /bin/bash
 VENV ?= .venv
-PY := $(VENV)/bin/python
+PY := "$(VENV)/bin/python"
 ARGS ?=
 export VENV PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup environment setup-horovod lint format test test-slow test-faults test-elastic test-dist test-habana bench bench-smoke demo clean
+.PHONY: help setup environment setup-horovod lock audit lint format test test-slow test-faults test-elastic test-dist test-habana bench bench-smoke demo clean
 
 help:  ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | \
 	  expand -t 22
 
 setup: environment  ## create .venv and install what is pinned
-	@echo "next: source $(VENV)/bin/activate, then the commands under 'Your" \
+	@echo "next: source '$(VENV)/bin/activate', then the commands under 'Your" \
 	  "own data' in README.md; or make demo, which needs no data"
 
 environment:
@@ -25,10 +25,20 @@ environment:
 setup-horovod:  ## and build Horovod with Gloo (needs g++)
 	@tools/setup_env.sh horovod
 
+lock:  ## make requirements/*.lock from the .txt files, after a change of these
+	@tools/setup_env.sh lock
+
+# Strict: a package that the database does not tell of is a failure too.
+audit:  ## look the locked packages up in a database of vulnerabilities
+	@VENV="$(VENV)-audit" tools/setup_env.sh audit
+	"$(VENV)-audit/bin/pip-audit" --strict --progress-spinner=off --desc=on \
+	  --disable-pip --no-deps --require-hashes -r requirements/run.lock \
+	  -r requirements/horovod.lock
+
 lint: environment  ## check style, formatting, the plan of imports, types
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
-	$(VENV)/bin/lint-imports
+	"$(VENV)/bin/lint-imports"
 	$(PY) -m mypy
 
 format: environment  ## repair style and formatting where that can be automatic

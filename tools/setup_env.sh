@@ -7,6 +7,12 @@
 #   tools/setup_env.sh habana    what a Gaudi needs (Python 3.10), and pytest;
 #                                in an environment of its own
 #   tools/setup_env.sh bench     and what the benchmarks compare with
+#   tools/setup_env.sh audit     what looks for known vulnerabilities; in an
+#                                environment of its own
+#   tools/setup_env.sh lock      makes requirements/*.lock from the .txt files
+#
+# What is installed is in requirements/*.lock: every package with the hashes of
+# its files, so that nothing but these is taken.
 #
 # VENV=.venv       where to install
 # PYTHON=python3   which Python 3.10 or 3.11 to take; by default the first of
@@ -60,11 +66,11 @@ find_uv() {
     [[ -x $home/bin/uv ]] && break
     rm -rf "$home"
     "$python" -m pip install --quiet --target "$home" \
-      -r requirements/uv.txt >/dev/null 2>&1 && break
+      --require-hashes -r requirements/uv.lock >/dev/null 2>&1 && break
     rm -rf "$home"
     "$python" -m venv "$home" >/dev/null 2>&1 &&
       "$home/bin/python" -m pip install --quiet \
-        -r requirements/uv.txt >/dev/null 2>&1
+        --require-hashes -r requirements/uv.lock >/dev/null 2>&1
   done
   "$home/bin/uv" --version >/dev/null 2>&1 && echo "$home/bin/uv"
 }
@@ -122,25 +128,51 @@ create_venv() {
     die "$python could not create $VENV (its message is above)"
 }
 
-# A fingerprint of the requirement files $@ and the Python under $VENV.
+# A fingerprint of the lock files $@ and the Python under $VENV.
 fingerprint() {
   { "$VENV/bin/python" -VV && cat "$@"; } | sha256sum | cut -d' ' -f1
 }
 
-# Whether $VENV/$1.stamp says that the requirement files $2... are installed.
+# Whether $VENV/$1.stamp says that the lock files $2... are installed.
 is_installed() {
   [[ $(cat "$VENV/$1.stamp" 2>/dev/null) == "$(fingerprint "${@:2}")" ]]
 }
 
-# Installs requirement file $2 under stamp $1; $3... are files it includes.
-install_requirements() {
-  is_installed "$@" && return
+# Installs what requirements/$1.lock lists: wheels alone, for building a source
+# package would run code of it and of what it is built with.
+install_locked() {
+  local lock="requirements/$1.lock"
+  is_installed "$1" "$lock" && return
   local started=$SECONDS
-  say "installing $2 into $VENV (some minutes the first time)"
-  "$VENV/bin/python" -m pip install --quiet -r "$2" ||
-    die "pip could not install $2 (its message is above)"
-  fingerprint "${@:2}" >"$VENV/$1.stamp"
-  say "installed $2 in $((SECONDS - started)) s"
+  say "installing $lock into $VENV (some minutes the first time)"
+  "$VENV/bin/python" -m pip install --quiet --no-deps --require-hashes \
+    --only-binary=:all: -r "$lock" ||
+    die "pip could not install $lock (its message is above)"
+  fingerprint "$lock" >"$VENV/$1.stamp"
+  say "installed $lock in $((SECONDS - started)) s"
+}
+
+# Makes requirements/*.lock anew: the packages of each .txt file, all pinned
+# there, with the hashes of their files for Python 3.10 and 3.11. What Gaudi's
+# packages need is found by uv, for the one Python that they are for.
+lock_requirements() {
+  local uv source name options
+  uv=$(find_uv) || die "no uv, which finds the hashes: install uv"
+  for source in requirements.txt requirements/*.txt; do
+    name=$(basename "$source" .txt)
+    options=(--universal --no-deps)
+    case $name in
+      requirements) name=run ;;
+      hpu | hpu-test) options=(--python-platform x86_64-manylinux_2_28) ;;
+    esac
+    echo "# Made by \`make lock\` from $source." >"requirements/$name.lock.tmp"
+    "$uv" pip compile --quiet --python-version 3.10 --generate-hashes \
+      --no-header --no-annotate --no-emit-index-url "${options[@]}" \
+      "$source" >>"requirements/$name.lock.tmp" ||
+      die "uv could not lock $source (its message is above)"
+    mv "requirements/$name.lock.tmp" "requirements/$name.lock"
+    say "made requirements/$name.lock"
+  done
 }
 
 # Says each half minute, until killed, how far the build with log $1 is.
@@ -154,7 +186,7 @@ watch_build() {
 }
 
 install_horovod() {
-  local files=(requirements/horovod.txt requirements.txt)
+  local files=(requirements/horovod.lock requirements/run.lock)
   is_installed horovod "${files[@]}" && return
   local started=$SECONDS compiler=${CXX:-g++} log="$VENV/horovod.log"
   if ! command -v "$compiler" >/dev/null; then
@@ -163,8 +195,9 @@ install_horovod() {
     exit "$NO_COMPILER"
   fi
   # The machine's own may be too old, or too new for Horovod.
-  "$VENV/bin/python" -m pip install --quiet -r requirements/horovod-build.txt ||
-    die "pip could not install requirements/horovod-build.txt" \
+  "$VENV/bin/python" -m pip install --quiet --no-deps --require-hashes \
+    --only-binary=:all: -r requirements/horovod-build.lock ||
+    die "pip could not install requirements/horovod-build.lock" \
       "(its message is above)"
   say "building Horovod: 3 minutes on 2 cores that have nothing else to do," \
     "8 on busy ones"
@@ -175,8 +208,8 @@ install_horovod() {
   env "${HOROVOD_OPTIONS[@]}" CXX="$compiler" \
     HOROVOD_CMAKE="$(cd "$VENV/bin" && pwd)/cmake" MAKEFLAGS="-j$(nproc)" \
     "$VENV/bin/python" -m pip install --verbose --no-cache-dir --no-deps \
-    --force-reinstall --no-build-isolation \
-    -r requirements/horovod.txt >"$log" 2>&1 || {
+    --force-reinstall --no-build-isolation --require-hashes \
+    -r requirements/horovod.lock >"$log" 2>&1 || {
     grep -i 'error' "$log" | head -n 5 >&2 || true
     die "Horovod could not be built: see $log"
   }
@@ -199,17 +232,23 @@ case ${1:-} in
     [[ $(python_version "$VENV/bin/python") == 3.10 ]] ||
       die "$VENV is not of Python 3.10, the only one that" \
         "habana-tensorflow has wheels for: PYTHON=/path/to/python3.10"
-    install_requirements habana requirements/hpu-test.txt \
-      requirements/hpu.txt requirements.txt
+    install_locked hpu-test
     exit
     ;;
-  *) die "usage: tools/setup_env.sh run|dev|horovod|bench|habana" ;;
+  audit)
+    create_venv
+    install_locked audit
+    exit
+    ;;
+  lock)
+    lock_requirements
+    exit
+    ;;
+  *) die "usage: tools/setup_env.sh run|dev|horovod|bench|habana|audit|lock" ;;
 esac
 create_venv
-install_requirements run requirements.txt
+install_locked run
 case $1 in
-  dev | bench)
-    install_requirements "$1" "requirements/$1.txt" requirements.txt
-    ;;
+  dev | bench) install_locked "$1" ;;
   horovod) install_horovod ;;
 esac
