@@ -38,7 +38,7 @@ HOROVODRUN = """
 """
 MPIRUN = "allow-run-as-root bind-to map-by mca"
 OTHERS = """
-    force-reinstall no-build-isolation no-cache-dir no-deps
+    force-reinstall no-build-isolation no-cache-dir no-deps require-hashes
     gpus runtime
     logdir
     parse

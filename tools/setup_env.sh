@@ -186,7 +186,8 @@ watch_build() {
 }
 
 install_horovod() {
-  local files=(requirements/horovod.lock requirements/run.lock)
+  local files=(requirements/horovod.lock requirements/run.lock
+    tools/horovod_addresses.py tools/patch_horovod.py)
   is_installed horovod "${files[@]}" && return
   local started=$SECONDS compiler=${CXX:-g++} log="$VENV/horovod.log"
   if ! command -v "$compiler" >/dev/null; then
@@ -215,6 +216,7 @@ install_horovod() {
   }
   kill $! 2>/dev/null || true
   trap - EXIT
+  "$VENV/bin/python" tools/patch_horovod.py || exit 1
   # Read to the end: a pipe into grep -q would break under pipefail.
   report=$("$VENV/bin/horovodrun" --check-build 2>/dev/null) || true
   [[ $report == *"[X] Gloo"* ]] ||
