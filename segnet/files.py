@@ -33,6 +33,7 @@ __all__ = [
     "read_errors",
     "read_text",
     "reason",
+    "refuse_link",
     "size",
     "write_bytes",
     "write_errors",
@@ -279,6 +280,39 @@ def write_text(path: str, text: str) -> None:
       RunError: It cannot be written.
     """
     write_bytes(path, text.encode())
+
+
+def refuse_link(path: str) -> None:
+    """Checks that what is to be written leads to no other file.
+
+    Raises:
+      OSError: It is a link.
+    """
+    if os.path.islink(path):
+        raise OSError(errno.ELOOP, "is a link; remove it")
+
+
+def append_text(path: str, text: str) -> None:
+    """Adds text, in UTF-8, to a file that is made if it is not there.
+
+    Raises:
+      OSError: A local one cannot be written, or is a link or no plain file: a
+        link would lead to a file of somebody else.
+      tf.errors.OpError: A remote one cannot be written.
+    """
+    functions = gfile(path)
+    if functions is not _LocalFiles:
+        with functions.GFile(path, "a") as file:
+            file.write(text)
+        return
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+    flags |= os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+    refuse_link(path)
+    descriptor = os.open(path, flags, 0o666)
+    with open(descriptor, "wb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "not a plain file")
+        file.write(text.encode())
 
 
 def reason(error: Exception) -> str:

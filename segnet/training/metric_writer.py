@@ -12,8 +12,10 @@ import tensorflow as tf
 from segnet.config.workdir import metrics_path, tensorboard_dir
 from segnet.files import (
     LARGE_TEXT_BYTES,
+    append_text,
     gfile,
     read_text,
+    refuse_link,
     write_errors,
     write_text,
 )
@@ -38,6 +40,7 @@ class MetricWriter:
         if not enabled:
             return
         with write_errors(self._path):
+            refuse_link(self._path)  # Now rather than at the first line.
             _drop_lines_after(self._path, step)
             self._writer = tf.summary.create_file_writer(
                 tensorboard_dir(workdir)
@@ -59,8 +62,7 @@ class MetricWriter:
             return
         line = json.dumps({"step": step, "epoch": epoch, **scalars})
         with write_errors(self._path):
-            with tf.io.gfile.GFile(self._path, "a") as file:
-                file.write(line + "\n")
+            append_text(self._path, line + "\n")
             with self._writer.as_default(step=step):
                 for name, value in _flatten(scalars):
                     tf.summary.scalar(name, value)

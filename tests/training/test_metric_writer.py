@@ -51,6 +51,32 @@ def test_resuming_drops_what_is_done_again(tmp_path):
     assert [line["step"] for line in _lines(tmp_path)] == [1, 2]
 
 
+@pytest.mark.parametrize("is_there", [True, False])
+def test_nothing_is_written_through_a_link(tmp_path, is_there):
+    other = tmp_path / "other"
+    if is_there:
+        other.write_text('{"step": 1}\n')
+    workdir = tmp_path / "run"
+    workdir.mkdir()
+    (workdir / "metrics.jsonl").symlink_to(other)
+    with pytest.raises(RunError, match=r"metrics\.jsonl.*is a link; remove it"):
+        MetricWriter(str(workdir), enabled=True, step=1)
+    (workdir / "metrics.jsonl").unlink()
+    writer = MetricWriter(str(workdir), enabled=True, step=1)
+    (workdir / "metrics.jsonl").symlink_to(other)
+    with pytest.raises(RunError, match="is a link"):
+        writer.write(2, 1, {"loss": 0.5})
+    assert other.exists() == is_there
+    assert not is_there or other.read_text() == '{"step": 1}\n'
+    # A workdir that is a link is the user's own.
+    (tmp_path / "link").symlink_to(workdir)
+    (workdir / "metrics.jsonl").unlink()
+    MetricWriter(str(tmp_path / "link"), enabled=True, step=0).write(
+        1, 1, {"loss": 0.5}
+    )
+    assert _lines(workdir)[0]["loss"] == 0.5
+
+
 def test_the_log_of_a_run_that_begins_anew_is_set_aside(tmp_path):
     for first in (7, 8):
         (tmp_path / "metrics.jsonl").write_text(f'{{"step": {first}}}\n')
