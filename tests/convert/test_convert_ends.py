@@ -14,7 +14,7 @@ import picture_files as files
 import pytest
 import tensorflow as tf
 
-from segnet.convert import workers
+from segnet import pools
 from segnet.records import encoding
 from tools import convert_to_tfrecord as convert
 
@@ -143,7 +143,7 @@ def test_leftovers_of_a_killed_run_are_removed(root):
 
 
 def test_dead_worker_is_one_line(root, capsys, monkeypatch):
-    monkeypatch.setattr(workers, "_do_job", files.die)
+    monkeypatch.setattr(pools, "_do_job", files.die)
     (line,) = fail(capsys, files.flags(root, "--num_workers=2"))
     assert "a worker process died" in line
     assert "--num_workers" in line

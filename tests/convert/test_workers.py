@@ -12,7 +12,7 @@ import sys
 import picture_files as files
 import pytest
 
-from segnet import signals
+from segnet import pools, signals
 from segnet.convert import shard_files, workers
 from segnet.errors import RunError
 from segnet.records.manifest import Manifest
@@ -27,11 +27,11 @@ def root(tmp_path):
 def test_a_progress_bar_does_not_keep_workers_from_being_forked():
     code = (
         "import sys; from segnet.progress import Progress; "
-        "from segnet.convert import workers; "
+        "from segnet import pools; "
         "sys.stderr.isatty = lambda: True\n"
         "with Progress(3, unit='image', label='convert') as progress:\n"
         "    progress.advance()\n"
-        "print(workers._start_context().get_start_method())"
+        "print(pools._start_context().get_start_method())"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
@@ -50,7 +50,7 @@ def test_progress_is_what_all_jobs_have_done():
     for future in futures:
         future.set_result(None)
     reported = []
-    workers._follow(futures, counts, reported.append)
+    pools._follow(futures, counts, reported.append)
     assert reported == [7]
 
 
@@ -97,8 +97,8 @@ def test_too_little_memory_is_one_line(root, capsys, monkeypatch, num_workers):
     def fail(*arguments):
         raise MemoryError
 
-    target = "convert_part" if num_workers == 1 else "_convert_in_processes"
-    monkeypatch.setattr(workers, target, fail)
+    target = (workers, "convert_part") if num_workers == 1 else (pools, "_run")
+    monkeypatch.setattr(*target, fail)
     assert convert.main(files.flags(root, f"--num_workers={num_workers}")) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert "because memory ran out" in line
