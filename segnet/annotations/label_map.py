@@ -18,13 +18,20 @@ from segnet.constants import IGNORE_LABEL, MAX_CLASSES
 from segnet.errors import ConfigError, DataError
 from segnet.files import is_readable, read_text
 
-__all__ = ["Colour", "LabelMap", "load_label_map", "parse_label_map", "to_hex"]
+__all__ = [
+    "VOID_NAMES",
+    "Colour",
+    "LabelMap",
+    "load_label_map",
+    "parse_label_map",
+    "to_hex",
+]
 
 # Red, green, blue.
 Colour = tuple[int, int, int]
 
 # A class of this name is none: its pixels are ignored.
-_VOID_NAMES = {"void", "ignore", "__ignore__"}
+VOID_NAMES = {"void", "ignore", "__ignore__"}
 _CVAT = re.compile(r"(.+):\s*(\d+),\s*(\d+),\s*(\d+)\s*:[^:]*:[^:]*")
 _CAMVID = re.compile(r"(\d+)[\s,]+(\d+)[\s,]+(\d+)\s+(\S.*)")
 _OURS = re.compile(r"([^:]+):(.*)")
@@ -91,7 +98,7 @@ def parse_label_map(text: str, source: str) -> LabelMap:
         if not line.strip() or line.strip().startswith("#"):
             continue
         name, items = _parse_line(line.strip(), where)
-        is_void = name.lower() in _VOID_NAMES
+        is_void = name.lower() in VOID_NAMES
         label = IGNORE_LABEL if is_void else ids.setdefault(name, len(ids))
         for item in items:
             if isinstance(item, int):

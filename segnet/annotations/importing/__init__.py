@@ -1,0 +1,1 @@
+"""What labelling tools write -> folders of images and class ids."""
