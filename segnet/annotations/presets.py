@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-__all__ = ["PRESETS"]
+__all__ = ["CITYSCAPES_NAMES", "PRESETS"]
+
+# Of the values 0 to 33 of its *_labelIds.png.
+CITYSCAPES_NAMES = (
+    "unlabeled", "ego vehicle", "rectification border", "out of roi", "static",
+    "dynamic", "ground", "road", "sidewalk", "parking", "rail track",
+    "building", "wall", "fence", "guard rail", "bridge", "tunnel", "pole",
+    "polegroup", "traffic light", "traffic sign", "vegetation", "terrain",
+    "sky", "person", "rider", "car", "truck", "bus", "caravan", "trailer",
+    "train", "motorcycle", "bicycle",
+)  # fmt: skip
 
 # Black and white, as tools that mark one object write it.
 _BINARY = """

@@ -61,7 +61,9 @@ def normal_name(name: str) -> str:
     return " ".join(unicodedata.normalize("NFC", name).split())
 
 
-def default_name_map(names: Iterable[str], background: bool) -> NameMap:
+def default_name_map(
+    names: Iterable[str], background: bool, void_names: Iterable[str] = ()
+) -> NameMap:
     """Makes a class of each name, in their order.
 
     Args:
@@ -69,6 +71,7 @@ def default_name_map(names: Iterable[str], background: bool) -> NameMap:
         of void are no class.
       background: Whether there are pixels that no object covers; they are the
         first class.
+      void_names: Further names of void.
 
     Raises:
       DataError: There are too few or too many.
@@ -83,6 +86,7 @@ def default_name_map(names: Iterable[str], background: bool) -> NameMap:
             f"2 to {MAX_CLASSES}; check --input, or merge some with --label_map"
         )
     ids = {name: number for number, name in enumerate(classes)}
+    ids |= dict.fromkeys(map(normal_name, void_names), IGNORE_LABEL)
     return NameMap("the labels", tuple(classes), ids)
 
 

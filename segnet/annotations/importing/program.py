@@ -125,7 +125,9 @@ def _read(settings: Settings) -> Source:
 
 def _default_name_map(source: Source) -> NameMap:
     try:
-        return default_name_map(source.names, source.background)
+        return default_name_map(
+            source.names, source.background, source.void_names
+        )
     except DataError:
         _stop_on(source.problems)  # which explain it
         raise

@@ -25,9 +25,11 @@ __all__ = [
     "Mask",
     "Points",
     "Polygon",
+    "RelativePolygon",
     "RingPolygons",
     "Runs",
     "Shape",
+    "turned_box",
 ]
 
 Point = tuple[float, float]
@@ -214,3 +216,45 @@ class RingPolygons:
         for each in mask.frPyObjects(list(self.polygons), height, width):
             counts = runs.parse_counts(each["counts"])
             runs.paint_columns(label, counts, value)
+
+
+@dataclasses.dataclass(frozen=True)
+class RelativePolygon:
+    """A polygon in parts of width and height; YOLO's.
+
+    Its tools cut the corners to whole pixels, and fill the outline, too.
+    """
+
+    points: Sequence[Point]
+
+    def draw(self, label: np.ndarray, value: int) -> None:
+        """See `Shape.draw`."""
+        height, width = label.shape
+        corners = [(int(x * width), int(y * height)) for x, y in self.points]
+        Polygon(corners).draw(label, value)
+
+
+def turned_box(
+    box: tuple[float, float, float, float], centre: Point, degrees: float
+) -> RingPolygons:
+    """A rectangle, filled as a polygon.
+
+    Args:
+      box: Left, top, width, height.
+      centre: It is turned around it.
+      degrees: Clockwise.
+    """
+    left, top, width, height = box
+    cosine = math.cos(math.radians(degrees))
+    sine = math.sin(math.radians(degrees))
+    corners = []
+    for x, y in (
+        (left, top),
+        (left + width, top),
+        (left + width, top + height),
+        (left, top + height),
+    ):
+        across, down = x - centre[0], y - centre[1]
+        corners.append(centre[0] + across * cosine - down * sine)
+        corners.append(centre[1] + across * sine + down * cosine)
+    return RingPolygons([corners])

@@ -111,6 +111,7 @@ class Source:
 
     Attributes:
       names: Of classes, in the order of their ids if there is no label map.
+      void_names: Further names that are void if there is no label map.
       background: Whether there are pixels that no object covers.
       pictures: Those that something is known of.
       problems: A line for each thing that cannot be used.
@@ -120,6 +121,7 @@ class Source:
     """
 
     names: list[str] = dataclasses.field(default_factory=list)
+    void_names: list[str] = dataclasses.field(default_factory=list)
     background: bool = True
     pictures: list[Picture] = dataclasses.field(default_factory=list)
     problems: list[str] = dataclasses.field(default_factory=list)
