@@ -136,7 +136,7 @@ def colour_hint(image: Image.Image) -> str:
             "--annotation_mode=color --label_map=FILE"
         )
     there = {colour for _, colour in counted}
-    for name in ("voc", "cityscapes"):
+    for name in ("voc", "cityscapes", "camvid"):
         if there <= parse_label_map(PRESETS[name], name).colours.keys():
             return (
                 f"if each class has a colour (all of these are in {name}'s "

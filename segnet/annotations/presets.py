@@ -75,4 +75,26 @@ void: #000000 #6f4a00 #510051 #faaaa0 #e6968c #b4a5b4 #966464
 void: #96785a #00005a #00006e
 """
 
-PRESETS = {"binary": _BINARY, "cityscapes": _CITYSCAPES, "voc": _VOC}
+# The 32 colours of CamVid's own labels (LabeledApproved_full), as the 11
+# classes that SegNet's authors made of them.
+_CAMVID = """
+sky: #808080
+building: #800000 #008040 #40c000 #400040 #c00080
+pole: #c0c080 #000040
+road: #804080 #8000c0 #c00040
+pavement: #0000c0 #40c080 #8080c0
+tree: #808000 #c0c000
+sign: #c08080 #808040 #004040
+fence: #404080
+car: #400080 #4080c0 #c080c0 #c04080 #804040
+pedestrian: #404000 #c08040 #4000c0 #408040
+bicyclist: #0080c0 #c000c0
+void: #000000
+"""
+
+PRESETS = {
+    "binary": _BINARY,
+    "camvid": _CAMVID,
+    "cityscapes": _CITYSCAPES,
+    "voc": _VOC,
+}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from segnet.annotations.label_map import LabelMap, load_label_map
+from segnet.annotations.presets import PRESETS
 from segnet.errors import ConfigError, DataError
 from segnet.files import expand_path, is_readable, read_text
 
@@ -26,7 +27,8 @@ def read_label_map(source: str, annotation_mode: str) -> LabelMap | None:
         if annotation_mode == "color":
             raise ConfigError(
                 "--annotation_mode=color needs --label_map, which says what "
-                "class a colour is: a file, or one of binary, cityscapes, voc"
+                "class a colour is: a file, or one of "
+                f"{', '.join(PRESETS)}"
             )
         return None
     label_map = load_label_map(expand_path(source))

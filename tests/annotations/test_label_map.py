@@ -82,7 +82,7 @@ def test_presets_are_what_the_data_sets_say():
     assert cityscapes.names[cityscapes.colours[0, 0, 142]] == "car"
     binary = label_map.load_label_map("binary")
     assert (binary.values, len(binary.names)) == ({0: 0, 255: 1}, 2)
-    assert set(PRESETS) == {"binary", "cityscapes", "voc"}
+    assert set(PRESETS) == {"binary", "camvid", "cityscapes", "voc"}
 
 
 def test_a_file_from_windows_is_read_and_a_missing_one_told_of(tmp_path):

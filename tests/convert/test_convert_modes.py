@@ -148,7 +148,7 @@ def test_palettes_that_differ_between_files_are_warned_of(
     ("more", "message"),
     [
         (["--annotation_mode=color", "--num_classes=5"], "needs --label_map"),
-        (["--label_map=vok"], "neither a file nor one of binary, city"),
+        (["--label_map=vok"], "neither a file nor one of binary, camvid"),
         (["--label_map=MAP"], "--label_map=MAP: has colours but no values"),
         (["--label_map=VALUES", "--annotation_mode=color"],
          "has values but no colours"),
