@@ -9,12 +9,14 @@ import dataclasses
 import os
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 from PIL import Image, ImageOps
 
 from segnet.annotations.colours import colours_to_labels
 from segnet.annotations.importing.name_map import DROPPED
+from segnet.annotations.importing.shapes import Runs
 from segnet.annotations.importing.sources import MaskFile, Picture
 from segnet.annotations.label_map import LabelMap
 from segnet.annotations.reading import load_annotation
@@ -114,7 +116,11 @@ def _draw(
     size = picture.size or upright
     if size not in (stored, upright):
         raise DataError(_wrong_size(picture, size, upright))
-    label = np.full(size, rules.background, np.uint8)
+    # Run lengths go column by column, and so does the memory where there are
+    # some: it saves half of the time.
+    by_columns = any(isinstance(x.shape, Runs) for x in picture.items)
+    order: Literal["C", "F"] = "F" if by_columns else "C"
+    label = np.full(size, rules.background, np.uint8, order)
     for item in picture.items:
         value = rules.ids.get(item.name, DROPPED)
         if value == DROPPED:
@@ -123,6 +129,7 @@ def _draw(
             item.shape.draw(label, value)
         except (ValueError, OverflowError) as error:
             raise DataError(f"{picture.file}: {item.where}: {error}") from None
+    label = np.ascontiguousarray(label)
     if size == upright:
         return label
     turned = Image.fromarray(label)

@@ -14,12 +14,12 @@ from segnet.errors import DataError
 from segnet.files import read_text, write_errors, write_text
 from segnet.json_text import parse_json
 
-__all__ = ["ANNOTATIONS", "IMAGES", "NAMES_FILE", "ImportFolder"]
+__all__ = ["ANNOTATIONS", "CONTENTS", "IMAGES", "NAMES_FILE", "ImportFolder"]
 
 IMAGES, ANNOTATIONS = "images", "annotations"
 NAMES_FILE = "class_names.txt"
 # Says what is in the folder; it is written last and removed first.
-_CONTENTS = "import.json"
+CONTENTS = "import.json"
 
 
 class ImportFolder:
@@ -105,13 +105,13 @@ class ImportFolder:
         contents = [IMAGES, ANNOTATIONS, *texts]
         with write_errors(str(self._folder)):
             old = self._contents()
-            (self._folder / _CONTENTS).unlink(missing_ok=True)
+            (self._folder / CONTENTS).unlink(missing_ok=True)
             for name in old:
                 _remove(self._folder / name)
             for name in contents:
                 os.rename(self._aside / name, self._folder / name)
         text = json.dumps({"written": contents}, indent=2, ensure_ascii=False)
-        write_text(str(self._folder / _CONTENTS), f"{text}\n")
+        write_text(str(self._folder / CONTENTS), f"{text}\n")
 
     def _check(self, overwrite: bool) -> None:
         """Refuses a folder with anything that is not to be replaced."""
@@ -121,7 +121,7 @@ class ImportFolder:
         there = sorted(
             name
             for name in os.listdir(self._folder)
-            if not name.startswith(".import.") and name != _CONTENTS
+            if not name.startswith(".import.") and name != CONTENTS
         )
         if own and not overwrite:
             raise DataError(
@@ -136,7 +136,7 @@ class ImportFolder:
 
     def _contents(self) -> list[str]:
         """Names of what an earlier import wrote; nothing if there is none."""
-        path = self._folder / _CONTENTS
+        path = self._folder / CONTENTS
         if not path.exists():
             return []
         try:

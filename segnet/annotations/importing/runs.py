@@ -48,28 +48,36 @@ def parse_counts(text: bytes) -> np.ndarray:
     return counts
 
 
-def _mask(counts: np.ndarray, size: int) -> np.ndarray:
-    """Bool `[size]`; raises ValueError if the counts do not add up to it."""
+def _check(counts: np.ndarray, size: int) -> None:
+    """Raises ValueError if counts do not add up to the pixels."""
     if len(counts) and (counts.min() < 0 or counts.max() > size):
         raise ValueError("its counts are negative, or beyond the picture")
     if (total := int(counts.sum())) != size:
         raise ValueError(f"its counts add up to {total}, not {size} pixels")
-    return np.repeat(np.arange(len(counts)) % 2 == 1, counts)
 
 
 def paint_columns(label: np.ndarray, counts: np.ndarray, value: int) -> None:
     """Paints a mask that is encoded column by column.
 
     Args:
-      label: uint8 `[height, width]`, changed.
+      label: uint8 `[height, width]`, changed; fastest in Fortran order.
       counts: int64 `[runs]`: pixels outside and inside, by turn.
       value: What those inside get.
 
     Raises:
       ValueError: They do not add up to the pixels.
     """
-    mask = _mask(counts, label.size).reshape(label.shape[::-1])
-    np.copyto(label.T, np.uint8(value), where=mask)
+    _check(counts, label.size)
+    if len(counts) < 2:
+        return
+    # From the first pixel inside to the last one: most objects are small.
+    inner = counts[1:] if len(counts) % 2 == 0 else counts[1:-1]
+    start = int(counts[0])
+    flat = label.reshape(-1, order="F")
+    inside = np.repeat(np.arange(len(inner)) % 2 == 0, inner)
+    np.copyto(flat[start : start + len(inside)], np.uint8(value), where=inside)
+    if not np.shares_memory(flat, label):
+        label[:] = flat.reshape(label.shape, order="F")
 
 
 def row_mask(counts: Sequence[int], height: int, width: int) -> np.ndarray:
@@ -82,7 +90,9 @@ def row_mask(counts: Sequence[int], height: int, width: int) -> np.ndarray:
       ValueError: The counts do not add up to the pixels.
     """
     found = np.asarray(counts, np.int64)
-    return _mask(found, height * width).reshape(height, width)
+    _check(found, height * width)
+    inside = np.repeat(np.arange(len(found)) % 2 == 1, found)
+    return inside.reshape(height, width)
 
 
 def decode_bits(data: Sequence[int], height: int, width: int) -> np.ndarray:

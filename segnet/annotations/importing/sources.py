@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from segnet.annotations.importing.output import CONTENTS
 from segnet.annotations.importing.shapes import Shape
 from segnet.errors import DataError
 from segnet.files import LARGE_TEXT_BYTES, read_text
@@ -213,12 +214,17 @@ def files_below(
 ) -> Iterator[pathlib.Path]:
     """Files of a folder and those inside it, in order, but no hidden ones.
 
+    What an import has written is left out, too.
+
     Raises:
       DataError: There is no such folder.
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; check the path")
     for path, folders, names in os.walk(folder):
+        if CONTENTS in names:
+            folders.clear()
+            continue
         folders[:] = sorted(
             name for name in folders if not name.startswith(".")
         )
