@@ -14,6 +14,7 @@ import pytest
 from absl import flags
 from conftest import ROOT
 
+from segnet.annotations.importing import settings
 from segnet.config.flags import define_flags
 from segnet.convert.flags import help_text
 from tools import make_sample_dataset
@@ -113,6 +114,11 @@ def _sample_flags() -> set[str]:
 
 
 @functools.cache
+def _importer_flags() -> set[str]:
+    return _flags(settings.create_parser().format_help())
+
+
+@functools.cache
 def _benchmark_flags() -> set[str]:
     sources = [p.read_text() for p in (ROOT / "benchmarks").rglob("*.py")]
     return set(re.findall(r'add_argument\(\s*"--(\w+)"', "\n".join(sources)))
@@ -176,7 +182,7 @@ def test_benchmarks_exist(page):
 @each_page
 def test_flags_exist(page):
     known = _main_flags() | _converter_flags() | _sample_flags()
-    known |= _benchmark_flags()
+    known |= _benchmark_flags() | _importer_flags()
     known.update(f"{HOROVODRUN} {MPIRUN} {OTHERS}".split())
     text = _without_other_projects(page.read_text())
     assert _flags(text) - known == set()
@@ -189,6 +195,7 @@ def test_commands_have_flags_of_their_own(page):
     for program, known in (
         (r"main\.py", _main_flags()),
         (r"convert_to_tfrecord\.py", _converter_flags()),
+        (r"import_annotations\.py", _importer_flags()),
         (r"make_sample_dataset\.py", _sample_flags()),
     ):
         for code in _code(text):

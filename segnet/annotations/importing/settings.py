@@ -19,7 +19,7 @@ from segnet.constants import (
 from segnet.errors import ConfigError
 from segnet.files import expand_path
 
-__all__ = ["Settings", "parse_arguments"]
+__all__ = ["Settings", "create_parser", "parse_arguments"]
 
 _DESCRIPTION = """\
 Turns what a labelling tool wrote into a folder of images and one of
@@ -67,7 +67,7 @@ def parse_arguments(argv: Sequence[str]) -> Settings:
       SystemExit: Of argparse: help was asked for, or a flag is unknown,
         missing or malformed.
     """
-    given = _parser().parse_args(argv[1:])
+    given = create_parser().parse_args(argv[1:])
     images_dir = given.images_dir and pathlib.Path(
         expand_path(given.images_dir)
     )
@@ -91,7 +91,8 @@ def parse_arguments(argv: Sequence[str]) -> Settings:
     )
 
 
-def _parser() -> argparse.ArgumentParser:
+def create_parser() -> argparse.ArgumentParser:
+    """The flags of the program."""
     parser = argparse.ArgumentParser(
         description=_DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
