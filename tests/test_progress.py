@@ -14,6 +14,7 @@ from segnet.convert import summary
 from segnet.errors import DataError
 from segnet.evaluation import metrics
 from segnet.progress import Progress, command_line, project_path, say, warn
+from segnet.records.statistics import Statistics
 
 
 def _progress(total=5, **kwargs):
@@ -38,7 +39,8 @@ def _set_clock(monkeypatch, seconds):
 def test_names_are_shown_escaped_wherever_they_are(capsys, name, shown):
     say(f"written to {name}")
     warn("dark", f"{name}: is dark", ())
-    table = summary.class_table([name], [4], [1], 0)
+    counts = Statistics(1)
+    table = summary.class_table([name], {"train": counts})
     scores = {"pixels": 4, "per_class": {name: {"pixels": 4}}}
     lines = metrics.format_table(scores).split("\n")
     confusion = metrics.format_confusion(np.eye(1), [name]).split("\n")
