@@ -189,9 +189,6 @@ def _lock_by_kernel(path: str) -> _Kernel | None:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise OSError(errno.EINVAL, "not a plain file")
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # The holder before may have removed the file that was opened.
-            if _is_file(path, descriptor):
-                return _Kernel(path, descriptor)
         except BlockingIOError:
             os.close(descriptor)
             raise _held_by(path) from None
@@ -200,6 +197,9 @@ def _lock_by_kernel(path: str) -> _Kernel | None:
             if error.errno in _NO_FLOCK:
                 return None
             raise
+        # The holder before may have removed the file that was opened.
+        if _is_file(path, descriptor):
+            return _Kernel(path, descriptor)
         os.close(descriptor)
 
 

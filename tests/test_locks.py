@@ -192,6 +192,20 @@ def test_what_is_no_lock_file_is_one_line(kind, tmp_path):
     assert other.read_text() == "mine"
 
 
+def test_a_full_disk_is_the_reason_that_is_given(tmp_path, monkeypatch):
+    def full(descriptor, data, offset):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", full)
+    path = tmp_path / "run" / ".lock"
+    with pytest.raises(RunError, match="No space left on device"):
+        hold(path).__enter__()
+    monkeypatch.undo()
+    with hold(path):
+        pass
+    assert not (tmp_path / "run").exists()
+
+
 def test_half_a_file_is_in_nobodys_way(tmp_path):
     path = tmp_path / ".lock"
     path.write_text('{"holder": {"host"')
