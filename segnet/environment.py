@@ -3,9 +3,38 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import MutableMapping
 
-__all__ = ["prepare_tensorflow"]
+from segnet.errors import RunError
+
+__all__ = ["check_temporary_folder", "prepare_tensorflow"]
+
+# More than TensorFlow leaves there.
+_TEMPORARY_BYTES = 256 * 1024
+
+
+def check_temporary_folder() -> None:
+    """Writes into the folder for temporary files, and leaves nothing there.
+
+    TensorFlow writes the code of graphs into it. Where it cannot, it prints
+    seven lines for each function, or cannot be imported.
+
+    Raises:
+      RunError: The folder cannot be written.
+    """
+    folder = "no folder of the usual ones"
+    try:
+        folder = tempfile.gettempdir()
+        with tempfile.TemporaryFile() as file:
+            file.write(bytes(_TEMPORARY_BYTES))
+            file.flush()
+    except OSError as error:
+        raise RunError(
+            f"{folder}: temporary files cannot be written "
+            f"({error.strerror}); make room, or name another folder in the "
+            "environment variable TMPDIR"
+        ) from None
 
 
 def prepare_tensorflow(

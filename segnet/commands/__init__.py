@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from segnet.config.flags import Command
 from segnet.config.workdir import lock_path
+from segnet.environment import check_temporary_folder
 from segnet.errors import RunError, UserError
 from segnet.files import reason
 from segnet.locks import Lock
@@ -36,6 +37,7 @@ def run(
       UserError: For all that the user can mend.
     """
     prepare_environment(command.config.device)
+    check_temporary_folder()
     try:
         if command.mode == "train":
             return _train(command, after_step)
