@@ -40,6 +40,8 @@ __all__ = [
 # For half of what is refused; a filter set for each picture would not suit
 # threads.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+# What it says of metadata that is damaged, which changes no pixel.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 _FORMATS = ("JPEG", "PNG", "BMP")
 _JPEG = ("JPEG", "MPO")
