@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from segnet.errors import ConfigError, DataError, UserError
+from segnet.models import hdf5_trial
 from segnet.models.blocks import VGG16_BLOCKS
 
 __all__ = ["load_keras_weights", "load_vgg16_weights"]
@@ -150,6 +151,11 @@ def _open_layers(path: str, flag: str) -> Iterator[_Weights]:
     import h5py
 
     content = _content(path, flag)
+    if isinstance(content, str) and not hdf5_trial.ends(content):
+        raise DataError(
+            f"{path} is damaged: the HDF5 library crashes on it or never ends; "
+            "download it again"
+        )
     try:
         with h5py.File(content, "r") as root:
             yield _find_layers(root, path)
