@@ -9,7 +9,7 @@ ARGS ?=
 export VENV PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup environment setup-horovod lock audit lint format test test-slow test-faults test-elastic test-dist test-habana bench bench-smoke demo clean
+.PHONY: help setup environment setup-horovod lock audit lint format test test-slow test-faults fuzz test-elastic test-dist test-habana bench bench-smoke demo clean
 
 help:  ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | \
@@ -53,9 +53,17 @@ test-slow: environment setup-horovod  ## the slow tests but the next ones
 
 # A program beside the project, with situations that went wrong once.
 FAULTS ?= ../shared/cases/faults.py
-test-faults: environment  ## the cases of FAULTS=FILE, if it is there
+# Times the hostile inputs of `make test`.
+INPUTS ?= 25
+test-faults: environment  ## hostile inputs, real faults, the cases of FAULTS=FILE
+	PYTEST_INPUTS=$(INPUTS) $(PY) -m pytest -n 2 tests/hostile $(ARGS)
+	$(PY) -m pytest -n 2 -m faults $(ARGS)
 	@if [ -e "$(FAULTS)" ]; then $(PY) "$(FAULTS)" --project .; \
 	else echo "LEFT OUT: $(FAULTS) is not there"; fi
+
+fuzz:  ## fuzz what reads files of others (ARGS=--seconds=600 for each target)
+	@tools/setup_env.sh fuzz
+	$(PY) -m fuzz $(ARGS)
 
 test-elastic: environment setup-horovod  ## twenty workers killed, some 8 minutes
 	$(PY) -m pytest -m slow tests/runtime/test_elastic.py $(ARGS)
@@ -78,5 +86,5 @@ demo:  ## draw a data set, convert, train, evaluate, predict (into demo/)
 	@tools/demo.sh
 
 clean:  ## remove what make wrote, apart from .venv
-	rm -rf demo/data demo/records demo/run .pytest_cache .ruff_cache .coverage .coverage.*
-	find main.py segnet tools tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
+	rm -rf demo/data demo/records demo/run .pytest_cache .hypothesis .ruff_cache .coverage .coverage.*
+	find main.py segnet tools tests benchmarks fuzz -name __pycache__ -prune -exec rm -rf {} +

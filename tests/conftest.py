@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import sys
 from collections.abc import MutableMapping
 from pathlib import Path
 
@@ -43,6 +44,32 @@ clean_environment(os.environ)
 # Shells start background jobs with SIGINT ignored, and so would be the programs
 # that the tests start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    """Notes how many inputs a test has generated."""
+    inputs = sys.modules.get("hostile_inputs")
+    before = inputs.total if inputs else 0
+    try:
+        return (yield)
+    finally:
+        inputs = sys.modules.get("hostile_inputs")
+        if inputs and inputs.total > before:
+            item.user_properties.append(("inputs", inputs.total - before))
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Says how many inputs were generated."""
+    reports = [
+        report
+        for found in terminalreporter.stats.values()
+        for report in found
+        if getattr(report, "when", "") == "call"
+    ]
+    total = sum(dict(each.user_properties).get("inputs", 0) for each in reports)
+    if total:
+        terminalreporter.write_line(f"{total:,} hostile inputs were generated")
 
 
 def draw_pair(rng: np.random.Generator, height: int, width: int):
@@ -160,3 +187,11 @@ def trained(data_dir, tmp_path_factory):
     )
     assert status == 0
     return workdir
+
+
+@pytest.fixture(scope="session")
+def programs(folders, data_dir, trained):
+    """The programs on the tiny data set, to be started."""
+    from fault_programs import Programs
+
+    return Programs(folders, data_dir, trained)
