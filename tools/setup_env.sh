@@ -7,6 +7,7 @@
 #   tools/setup_env.sh habana    what a Gaudi needs (Python 3.10), and pytest;
 #                                in an environment of its own
 #   tools/setup_env.sh bench     and what the benchmarks compare with
+#   tools/setup_env.sh fuzz      and the fuzzer
 #   tools/setup_env.sh audit     what looks for known vulnerabilities; in an
 #                                environment of its own
 #   tools/setup_env.sh lock      makes requirements/*.lock from the .txt files
@@ -226,7 +227,7 @@ install_horovod() {
 }
 
 case ${1:-} in
-  run | dev | horovod | bench) ;;
+  run | dev | horovod | bench | fuzz) ;;
   habana)
     # Its bridge has wheels for Python 3.10 alone.
     export PYTHON=${PYTHON:-python3.10}
@@ -246,11 +247,11 @@ case ${1:-} in
     lock_requirements
     exit
     ;;
-  *) die "usage: tools/setup_env.sh run|dev|horovod|bench|habana|audit|lock" ;;
+  *) die "usage: tools/setup_env.sh run|dev|horovod|bench|fuzz|habana|audit|lock" ;;
 esac
 create_venv
 install_locked run
 case $1 in
-  dev | bench) install_locked "$1" ;;
+  dev | bench | fuzz) install_locked "$1" ;;
   horovod) install_horovod ;;
 esac
