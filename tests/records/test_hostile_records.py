@@ -165,7 +165,6 @@ def test_a_hostile_record_is_named_by_verify_and_in_training(folder, name):
 
 
 def test_bytes_that_are_no_record_are_damage(folder):
-    """TensorFlow has them in its message, which Python cannot decode then."""
     path = folder / SHARD
     with tf.io.TFRecordWriter(str(path)) as writer:
         writer.write(b"\x89\xff" * 300)
@@ -179,12 +178,8 @@ def test_bytes_that_are_no_record_are_damage(folder):
     (folder / "train.json").write_text(json.dumps(content))
     with pytest.raises(DataError, match=r"record 0 at byte 0 is damaged"):
         verify_split(folder, "train")
-    source = RecordSource(
-        read_manifest(folder, "train"), str(folder), cache=False
-    )
-    dataset = tf.data.Dataset.range(1).map(source)
     with pytest.raises(DataError, match=r"record 0 at byte 0 is damaged"):
-        list(source.read(dataset))
+        RecordSource(read_manifest(folder, "train"), str(folder), cache=False)
 
 
 @pytest.mark.parametrize("cache", [False, True])
