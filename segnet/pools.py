@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 import threading
+import types
 from collections.abc import Callable, Iterator, MutableSequence, Sequence
 from typing import Any, TypeVar
 
@@ -86,6 +87,7 @@ def _run(
         with (
             signals.signals_held(),
             signals.interrupts_blocked(),
+            _main_program_hidden(),
             _start_errors(),
         ):
             context = _start_context()
@@ -122,6 +124,21 @@ def _start_context() -> multiprocessing.context.BaseContext:
     """
     alone = threading.active_count() == 1 and "tensorflow" not in sys.modules
     return multiprocessing.get_context("fork" if alone else "spawn")
+
+
+@contextlib.contextmanager
+def _main_program_hidden() -> Iterator[None]:
+    """Keeps processes that are started in here from running the main program.
+
+    A spawned process begins by importing it, since its functions may be needed,
+    which they are not. A script of a user's would do all of its work again.
+    """
+    program = sys.modules["__main__"]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = program
 
 
 @contextlib.contextmanager
