@@ -227,11 +227,18 @@ def setup_runtime(
     tf = _tensorflow()
     if device == "hpu":
         _load_hpu(tf)
-    elif device == "gpu":
-        _take_gpu(tf, local_rank)
     else:
-        if tf.config.get_visible_devices("GPU"):
-            tf.config.set_visible_devices([], "GPU")
+        try:
+            if device == "gpu":
+                _take_gpu(tf, local_rank)
+            else:
+                _hide_gpus(tf)
+        except RuntimeError:  # TensorFlow has computed before.
+            raise ConfigError(
+                f"--device={device}: this process computes on another device "
+                "already; start a new one"
+            ) from None
+    if device == "cpu":
         hardware.share_heap()
         _share_cpu(tf, local_size)
     _reset_keras(tf)
@@ -278,6 +285,11 @@ def _load_hpu(tf: ModuleType) -> None:
             "--device=hpu: habana-tensorflow is loaded but offers no device; "
             "hl-smi shows whether another process holds every card"
         )
+
+
+def _hide_gpus(tf: ModuleType) -> None:
+    if tf.config.get_visible_devices("GPU"):
+        tf.config.set_visible_devices([], "GPU")
 
 
 def _take_gpu(tf: ModuleType, local_rank: int) -> None:

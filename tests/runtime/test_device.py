@@ -306,6 +306,19 @@ def test_cpu_leaves_gpus_alone(monkeypatch):
     assert gpus.growing == []
 
 
+def test_a_process_stays_with_its_device(monkeypatch):
+    """TensorFlow takes no change of devices once it has computed."""
+    _Gpus(monkeypatch, [(8, 0)])
+
+    def refuse(*arguments):
+        raise RuntimeError("Physical devices cannot be modified")
+
+    monkeypatch.setattr(tf.config, "set_visible_devices", refuse)
+    for device in ("cpu", "gpu"):
+        with pytest.raises(ConfigError, match="computes on another device"):
+            setup_runtime(device, "float32")
+
+
 def test_local_ranks_share_the_cores(monkeypatch):
     monkeypatch.setattr(
         os, "sched_getaffinity", lambda pid: set(range(12)), raising=False
