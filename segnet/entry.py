@@ -14,6 +14,7 @@ import signal
 import sys
 
 from segnet.errors import harmless
+from segnet.installation import remedy_for_packages
 
 TYPE_CHECKING = False  # The module `typing` would take longer than all of it.
 if TYPE_CHECKING:
@@ -207,5 +208,5 @@ def _missing(error: ImportError) -> str:
     else:
         reason = " ".join(str(error).split())[:200]
         what = f"{package} cannot be loaded ({reason}); if memory is not short"
-        return f"{what}, run 'make setup' and use .venv/bin/python"
-    return f"{what}; run 'make setup' and use .venv/bin/python"
+        return f"{what}, {remedy_for_packages()}"
+    return f"{what}; {remedy_for_packages()}"

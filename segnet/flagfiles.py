@@ -10,6 +10,8 @@ from collections.abc import Sequence
 
 from segnet.errors import ConfigError, DataError
 from segnet.files import read_text
+from segnet.installation import find_recipe, list_recipes
+from segnet.progress import say
 
 __all__ = ["expand_flagfiles"]
 
@@ -20,7 +22,9 @@ def expand_flagfiles(arguments: Sequence[str]) -> list[str]:
     """Puts the flags of flagfiles into a command line.
 
     A flagfile has one flag a line; empty lines and those that begin with `#`
-    or `//` say nothing. It may name other flagfiles.
+    or `//` say nothing. It may name other flagfiles. A recipe, `configs/NAME`,
+    that is not in the working directory is the one that came with the project,
+    which is said.
 
     Args:
       arguments: Command line, the program's name first.
@@ -57,9 +61,16 @@ def _read(path: str, within: tuple[str, ...]) -> list[str]:
     """The flags of a file."""
     if path in within:
         raise ConfigError(f"--flagfile={path} leads back to itself")
+    recipe = None if os.path.lexists(path) else find_recipe(path)
+    if recipe:
+        say(f"--flagfile={path}: the recipe {recipe}")
     try:
-        lines = [line.strip() for line in read_text(path).splitlines()]
+        text = read_text(recipe or path)
     except DataError as error:
-        raise ConfigError(f"--flagfile={error}") from None
+        more = ""
+        if not os.path.lexists(path):
+            more = f"; recipes that are there: {', '.join(list_recipes())}"
+        raise ConfigError(f"--flagfile={error}{more}") from None
+    lines = [line.strip() for line in text.splitlines()]
     flags = [line for line in lines if not line.startswith(("#", "//"))]
     return _expand([line for line in flags if line], (*within, path))

@@ -10,12 +10,12 @@ from collections.abc import Container
 from typing import Any, TextIO
 
 from segnet.errors import one_line
+from segnet.installation import PROJECT, command_words, is_clone
 
 __all__ = ["Progress", "command_line", "project_path", "say", "warn"]
 
 # Between two lines that say how far something is.
 _LINE_SECONDS = 1.0
-_PROJECT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 def say(message: str, stream: TextIO | None = None) -> None:
@@ -50,10 +50,10 @@ def command_line(program: str, *arguments: str) -> str:
     """A command for the user to type, quoted so that it can be pasted.
 
     Args:
-      program: As for `project_path`, for example `main.py`.
+      program: As for `installation.command_words`, for example `main.py`.
       arguments: Its flags.
     """
-    words = ["python", project_path(program), *arguments]
+    words = [*command_words(program), *arguments]
     return " ".join(map(_quoted, words))
 
 
@@ -65,10 +65,11 @@ def project_path(path: str) -> str:
 
     Returns:
       The same where such a file is in the working directory, or none is in the
-      project's folder; else an absolute path.
+      project's folder; else an absolute path. Of an installed package the same:
+      it finds its recipes by their names.
     """
-    there = os.path.join(_PROJECT, path)
-    use_it = os.path.exists(there) and not os.path.exists(path)
+    there = os.path.join(PROJECT, path)
+    use_it = is_clone() and os.path.exists(there) and not os.path.exists(path)
     return there if use_it else path
 
 

@@ -5,58 +5,17 @@
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import sys
-from collections.abc import Sequence
 
 # The tool is started by its path, from any folder.
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from segnet import entry
+from segnet import cli
 
 __all__ = ["main"]
 
-_DESCRIPTION = """\
-Sums up the scores of the runs of a cross-validation: mean and standard
-deviation over the folds, and the scores of all pixels together. Each run has
-been scored with --mode=evaluate."""
-
-
-def main(argv: Sequence[str]) -> int:
-    """Runs the program.
-
-    Args:
-      argv: The arguments, the program's name first.
-
-    Returns:
-      The exit status: 0 done; 1 scores are missing or cannot be compared.
-    """
-    parser = argparse.ArgumentParser(
-        description=_DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("workdirs", nargs="+", metavar="WORKDIR")
-    parser.add_argument("--output", help="write the scores to a JSON file, too")
-    arguments = parser.parse_args(argv[1:])
-    # Imported here, so that `entry` can tell which package is missing.
-    from segnet.errors import UserError
-    from segnet.evaluation import folds
-    from segnet.files import expand_path, write_text
-
-    try:
-        scores = [folds.load_fold(expand_path(x)) for x in arguments.workdirs]
-        summary = folds.summarize_folds(scores)
-        print(folds.format_folds(summary))
-        if arguments.output:
-            text = json.dumps(summary, indent=2) + "\n"
-            write_text(expand_path(arguments.output), text)
-    except UserError as error:
-        print(f"summarize_folds: {error}", file=sys.stderr)
-        return error.exit_status
-    return 0
-
+main = cli.summarize_folds
 
 if __name__ == "__main__":
-    sys.exit(entry.run("summarize_folds", main))
+    sys.exit(cli.segnet_summarize_folds())

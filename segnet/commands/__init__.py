@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from segnet.config.flags import Command
 from segnet.config.workdir import lock_path
 from segnet.environment import check_temporary_folder
 from segnet.errors import RunError, UserError
 from segnet.files import reason
+from segnet.installation import remedy_for_packages
 from segnet.locks import Lock
 from segnet.runtime.device import prepare_environment
 from segnet.runtime.launcher import launched
 
-__all__ = ["run"]
+__all__ = ["locked", "prepared", "run"]
 
 # Of a disk; TensorFlow has one kind of error for disk and memory.
 _FULL = re.compile("No space left on device|Disk quota exceeded")
@@ -36,9 +38,7 @@ def run(
     Raises:
       UserError: For all that the user can mend.
     """
-    prepare_environment(command.config.device)
-    check_temporary_folder()
-    try:
+    with prepared(command.config.device):
         if command.mode == "train":
             return _train(command, after_step)
         from segnet.commands import evaluate, predict
@@ -46,6 +46,30 @@ def run(
         if command.mode == "evaluate":
             return evaluate.run(command)
         return predict.run(command)
+
+
+def _train(command: Command, after_step: Callable[[int], None]) -> int:
+    """Trains, as the only one in the workdir; returns the exit status."""
+    with locked(command.config.workdir) as lock:
+        from segnet.commands import train
+
+        return train.run(command, after_step, lock)
+
+
+@contextlib.contextmanager
+def prepared(device: str) -> Iterator[None]:
+    """What a mode runs in; TensorFlow is to be imported in here.
+
+    Args:
+      device: As for `device.prepare_environment`.
+
+    Raises:
+      UserError: In the place of errors of libraries that the user can mend.
+    """
+    prepare_environment(device)
+    check_temporary_folder()
+    try:
+        yield
     except UserError:
         raise
     except Exception as error:
@@ -55,9 +79,13 @@ def run(
         raise explained from error
 
 
-def _train(command: Command, after_step: Callable[[int], None]) -> int:
-    """Trains, as the only one in the workdir; returns the exit status."""
-    workdir = command.config.workdir
+@contextlib.contextmanager
+def locked(workdir: str) -> Iterator[Lock]:
+    """Holds the lock of a workdir, so that one training at a time is there.
+
+    Raises:
+      RunError: Another one is.
+    """
     lock = Lock(
         lock_path(workdir),
         f"{workdir}: another run is training here",
@@ -68,9 +96,7 @@ def _train(command: Command, after_step: Callable[[int], None]) -> int:
     if launch.rank == 0 and not launch.elastic:
         lock.acquire()
     try:
-        from segnet.commands import train
-
-        return train.run(command, after_step, lock)
+        yield lock
     finally:
         lock.release()
 
@@ -115,5 +141,5 @@ def _no_tensorflow(failure: Exception) -> RunError:
     return RunError(
         f"TensorFlow cannot be imported ({reason(failure)[:200]}); look for "
         "what is set for Python and TensorFlow (env | grep -E 'PY|TF'), or "
-        "remove .venv and run 'make setup'"
+        f"make the environment anew: {remedy_for_packages()}"
     )

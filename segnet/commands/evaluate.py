@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from segnet.commands.trained import load_trained
+from segnet.config import Config
 from segnet.config.flags import Command
 from segnet.config.workdir import evaluation_path
 from segnet.data import sources
@@ -16,11 +17,16 @@ from segnet.progress import say
 from segnet.records.splits import read_manifest
 from segnet.runtime import distributed
 
-__all__ = ["run"]
+__all__ = ["run", "score"]
 
 
-def run(command: Command) -> int:
-    """Scores a split; returns the exit status."""
+def score(command: Command) -> tuple[Config, dict[str, Any]]:
+    """Scores a split.
+
+    Returns:
+      The config of the run with the flags of the command, and the scores, as
+      `Evaluation` gives them, with the split, the checkpoint and `tta`.
+    """
     trained = load_trained(command)
     config = trained.config
     manifest = read_manifest(config.data_dir, config.eval_split)
@@ -34,21 +40,26 @@ def run(command: Command) -> int:
     if distributed.is_chief():
         say(f"weights: {trained.weights}")
     scores = evaluation(with_boundary_f1=True, show_progress=True)
+    return config, {
+        "split": config.eval_split,
+        **scores,
+        "checkpoint": trained.checkpoint,
+        "tta": command.tta,
+    }
+
+
+def run(command: Command) -> int:
+    """Scores a split, prints and writes the scores; returns the exit status."""
+    config, scores = score(command)
     if not distributed.is_chief():
         return 0
     _show(scores, config.class_names)
     # Last, since it can fail.
     folder = command.output_dir or config.workdir
     target = evaluation_path(folder, config.eval_split)
-    result = {
-        "split": config.eval_split,
-        **scores,
-        "checkpoint": trained.checkpoint,
-        "tta": command.tta,
-    }
     with write_errors(folder):
         gfile(folder).makedirs(folder)
-    write_text(target, json.dumps(result, indent=2) + "\n")
+    write_text(target, json.dumps(scores, indent=2) + "\n")
     say(f"written to {target}")
     return 0
 

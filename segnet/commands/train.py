@@ -11,42 +11,55 @@ from segnet.runtime import distributed
 from segnet.training import start
 from segnet.training.trainer import Stopped
 
-__all__ = ["run"]
+__all__ = ["run", "train"]
 
 
-def run(command: Command, after_step: Callable[[int], None], lock: Lock) -> int:
-    """Trains; returns the exit status.
+def train(
+    command: Command, after_step: Callable[[int], None], lock: Lock
+) -> start.TrainResult:
+    """Trains.
 
     Args:
       command: What the user asked for.
       after_step: See `training.start.train_and_evaluate`.
       lock: Of the workdir, held by rank 0.
+
+    Raises:
+      trainer.Stopped: After a signal, when everything is saved.
     """
     first = distributed.launched().rank == 0
     config = start.merge_config(
         command.config, command.given, say if first else lambda line: None
     )
     runtime = start.set_up(config)
+    return start.train_and_evaluate(
+        config,
+        runtime,
+        after_step=after_step,
+        lock=lock,
+        typed=command.typed,
+    )
+
+
+def run(command: Command, after_step: Callable[[int], None], lock: Lock) -> int:
+    """Trains, and says what came of it; returns the exit status.
+
+    The arguments are those of `train`.
+    """
     try:
-        result = start.train_and_evaluate(
-            config,
-            runtime,
-            after_step=after_step,
-            lock=lock,
-            typed=command.typed,
-        )
+        result = train(command, after_step, lock)
     except Stopped as stopped:
         return 128 + stopped.signal_number
     if distributed.is_chief():
         following = command_line(
-            "main.py", "--mode=evaluate", f"--workdir={config.workdir}"
+            "main.py", "--mode=evaluate", f"--workdir={command.config.workdir}"
         )
         best = f"{result.best_score:.4f} at step {result.best_step}"
         if result.best_score < 0:
             best = "-"
         say(
             f"done: {result.step} step{'s' * (result.step != 1)}, best "
-            f"{config.best_metric} {best}; "
+            f"{result.best_metric} {best}; "
             f"next: {following}"
         )
     return 0

@@ -22,6 +22,7 @@ from segnet.constants import MAX_PIXELS, MAX_RECORD_PIXELS
 from segnet.errors import ConfigError
 from segnet.files import expand_path
 from segnet.flagfiles import expand_flagfiles
+from segnet.installation import named_as_here
 
 __all__ = [
     "MODES",
@@ -210,10 +211,10 @@ def _with_mode(argv: Sequence[str]) -> list[str]:
     if arguments and arguments[0] in MODES:
         arguments[0] = f"--mode={arguments[0]}"
     elif arguments and arguments[0] in foreign_flags.MODES_ELSEWHERE:
+        elsewhere = foreign_flags.MODES_ELSEWHERE[arguments[0]]
         raise ConfigError(
             f"'{arguments[0]}' is a command of image-segmentation-keras; here "
-            f"it is {foreign_flags.MODES_ELSEWHERE[arguments[0]]} "
-            "(docs/migration.md)"
+            f"it is {named_as_here(elsewhere)} (docs/migration.md)"
         )
     return [program, *arguments]
 

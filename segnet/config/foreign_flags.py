@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from segnet.installation import named_as_here
+
 __all__ = ["MODES_ELSEWHERE", "explain"]
 
 _CONVERTER = "tools/convert_to_tfrecord.py"
@@ -74,7 +76,7 @@ def explain(arguments: Sequence[str], known: Sequence[str]) -> str | None:
         if not argument.startswith("-") or name in known:
             continue
         if name in _EXPLAINED:
-            return (
+            return named_as_here(
                 f"--{name} is a flag of image-segmentation-keras or of "
                 f"Habana's Segnet; here it is {_EXPLAINED[name]} "
                 "(docs/migration.md)"

@@ -6,6 +6,8 @@ import textwrap
 
 from absl import flags
 
+from segnet.installation import named_as_here
+
 __all__ = ["GROUPS", "help_text"]
 
 _HEAD = """\
@@ -85,7 +87,7 @@ def help_text(values: flags.FlagValues) -> str:
         flags_of_group = [_describe(values[name]) for name in names]
         if flags_of_group:
             parts.append("\n".join([title, *flags_of_group]))
-    return "\n\n".join(parts)
+    return named_as_here("\n\n".join(parts))
 
 
 def _describe(flag: flags.Flag) -> str:

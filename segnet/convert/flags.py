@@ -29,6 +29,7 @@ from segnet.convert.split_flags import MAX_FOLDS, list_files, parse_choice
 from segnet.errors import ConfigError
 from segnet.files import expand_path
 from segnet.flagfiles import expand_flagfiles
+from segnet.installation import named_as_here
 
 __all__ = ["Settings", "help_text", "parse_flags"]
 
@@ -130,7 +131,7 @@ def help_text() -> str:
         shown = f" (default: {default})" if default and not is_switch else ""
         lines.append(f"--{name}" + ("" if is_switch else "=..."))
         lines.append(textwrap.indent(textwrap.fill(text + shown, 72), "    "))
-    return "\n".join(lines)
+    return named_as_here("\n".join(lines))
 
 
 def _define() -> flags.FlagValues:

@@ -16,8 +16,17 @@ from segnet.config import Config
 from segnet.constants import ARCHITECTURES
 from segnet.runtime.device import Runtime
 
-__all__ = ["Predictor", "create_eval_step", "labels_at", "predict_images"]
+__all__ = [
+    "Predictor",
+    "create_eval_step",
+    "labels_at",
+    "predict_images",
+    "probabilities_at",
+    "to_tensor",
+]
 
+_SMALL_BYTES = 3 * 2**21  # of an image
+_ALIGNMENT = 64  # bytes, of what TensorFlow's operations take
 # Each of them once as it is and once mirrored.
 _TTA_SCALES = (0.75, 1.0, 1.25)
 
@@ -28,6 +37,9 @@ class Predictor:
     Called with uint8 `[batch, height, width, 3]` images of the config's input
     size, it gives float32 logits `[batch, height, width, num_classes]`, or
     mean probabilities with `tta`.
+
+    Attributes:
+      gives_probabilities: Whether it is these that it gives.
     """
 
     def __init__(
@@ -40,6 +52,7 @@ class Predictor:
           runtime: Where and how to compute.
           tta: See `create_eval_step`.
         """
+        self.gives_probabilities = tta
         with tf.device(runtime.device_name):
             self._model = models.create_model(
                 config.architecture,
@@ -103,12 +116,18 @@ def create_eval_step(
     signature = None
     if input_size is not None:
         signature = [tf.TensorSpec([None, *input_size, 3], tf.uint8)]
-    return tf.function(
+    traced = tf.function(
         eval_step,
         input_signature=signature,
         autograph=False,
         reduce_retracing=False,
     )
+    if signature is None:
+        return traced
+    # On first use, so that the weights are there. Called by itself, TensorFlow
+    # would take the networks of a notebook for one that is traced repeatedly.
+    only_trace = functools.cache(traced.get_concrete_function)
+    return lambda images: only_trace()(images)
 
 
 def predict_images(
@@ -171,6 +190,20 @@ def _mean_probabilities(
     return total / (2 * len(_TTA_SCALES))
 
 
+def to_tensor(image: np.ndarray) -> tf.Tensor:
+    """An image as a tensor; a large one outside of TensorFlow's own memory.
+
+    That grows with the largest tensor, by the size of two, and never shrinks.
+    """
+    if image.size <= _SMALL_BYTES:
+        return tf.constant(image)
+    buffer = np.empty([image.size + _ALIGNMENT], np.uint8)
+    start = -buffer.ctypes.data % _ALIGNMENT
+    aligned = buffer[start : start + image.size].reshape(image.shape)
+    aligned[:] = image
+    return tf.experimental.dlpack.from_dlpack(aligned.__dlpack__())
+
+
 _CPU = "/device:CPU:0"
 # Values of the logits at the size of the image that are made at a time.
 _BAND_VALUES = 2**24
@@ -194,24 +227,66 @@ def labels_at(logits: tf.Tensor, height: int, width: int) -> np.ndarray:
     Returns:
       uint8 `[height, width]`.
     """
+    return _at(logits, height, width, _largest, np.empty([0], np.uint8))
+
+
+def probabilities_at(
+    logits: tf.Tensor, height: int, width: int, *, are_logits: bool = True
+) -> np.ndarray:
+    """The probability of each class at every pixel of the original image.
+
+    Args:
+      logits: float32 `[input height, input width, num_classes]`.
+      height: Of the image, pixels.
+      width: Of the image, pixels.
+      are_logits: False if they are probabilities already.
+
+    Returns:
+      float32 `[height, width, num_classes]`; those of a pixel add up to 1, and
+      the largest is that of its label in `labels_at`.
+    """
+    finish = tf.nn.softmax if are_logits else tf.identity
+    like = np.empty([0, logits.shape[-1]], np.float32)
+    return _at(logits, height, width, finish, like)
+
+
+def _at(
+    logits: tf.Tensor,
+    height: int,
+    width: int,
+    finish: Callable[[tf.Tensor], tf.Tensor],
+    like: np.ndarray,
+) -> np.ndarray:
+    """Brings logits to a size and finishes them, large ones in bands of rows.
+
+    Args:
+      logits: float32 `[input height, input width, num_classes]`.
+      height: Of the result, pixels.
+      width: Of the result, pixels.
+      finish: What is made of the logits of each pixel.
+      like: Without elements; of the dtype of the result, and with its axes
+        after height and width.
+    """
     rows = max(1, _BAND_VALUES // (width * logits.shape[-1]))
     with _TRACING:  # Called from several threads, traced by one.
-        whole_labels, band_labels = _create_label_functions()
+        whole, one_band = _create_functions(finish)
     if rows >= height:
-        return whole_labels(logits, tf.constant([height, width])).numpy()
-    labels = np.empty([height, width], np.uint8)
+        return whole(logits, tf.constant([height, width])).numpy()
+    result = np.empty([height, width, *like.shape[1:]], like.dtype)
     with _ONE_LARGE:
         for first in range(0, height, rows):
             band = tf.constant([first, min(first + rows, height)])
-            labels[first : first + rows] = band_labels(
+            result[first : first + rows] = one_band(
                 logits, band, tf.constant([height, width])
             )
-    return labels
+    return result
 
 
 @functools.cache
-def _create_label_functions() -> tuple[Callable[..., tf.Tensor], ...]:
-    """Traces the parts of `labels_at` for all sizes.
+def _create_functions(
+    finish: Callable[[tf.Tensor], tf.Tensor],
+) -> tuple[Callable[..., tf.Tensor], ...]:
+    """Traces the parts of `_at` for all sizes.
 
     They run on the CPU: every image has its own size, which an accelerator
     would compile anew.
@@ -220,18 +295,18 @@ def _create_label_functions() -> tuple[Callable[..., tf.Tensor], ...]:
     pair = tf.TensorSpec([2], tf.int32)
 
     @tf.function(input_signature=[image, pair], autograph=False)
-    def whole_labels(logits: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+    def whole(logits: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
         with tf.device(_CPU):
-            return _largest(tf.image.resize(logits[None], size, "bilinear")[0])
+            return finish(tf.image.resize(logits[None], size, "bilinear")[0])
 
     @tf.function(input_signature=[image, pair, pair], autograph=False)
-    def band_labels(
+    def one_band(
         logits: tf.Tensor, band: tf.Tensor, size: tf.Tensor
     ) -> tf.Tensor:
         with tf.device(_CPU):
-            return _largest(_enlarged_rows(logits, band, size))
+            return finish(_enlarged_rows(logits, band, size))
 
-    functions = (whole_labels, band_labels)
+    functions = (whole, one_band)
     return tuple(function.get_concrete_function() for function in functions)
 
 

@@ -28,7 +28,6 @@ _MAX_WAITING_BYTES = 2**29  # of logits
 _KEPT_PIXELS = 2**21
 # What is decoded, coloured and encoded at a time, in threads.
 _MAX_PIXELS = 2**26
-_ALIGNMENT = 64  # bytes, of what TensorFlow's operations take
 
 
 def predict(
@@ -128,7 +127,7 @@ class _Work:
             with self._budget.taken(image_files.count_pixels(path)):
                 image = image_files.load_image(path, self._max_pixels)
                 resized = resizing.resize_image(
-                    _to_tensor(image),
+                    inference.to_tensor(image),
                     self._config.input_height,
                     self._config.input_width,
                 )
@@ -168,20 +167,6 @@ class _Work:
             overlay_path,
             overlay.encode_overlay(image, label, names, results.SOFTWARE),
         )
-
-
-def _to_tensor(image: np.ndarray) -> tf.Tensor:
-    """An image as a tensor; a large one outside of TensorFlow's own memory.
-
-    That grows with the largest tensor, by the size of two, and never shrinks.
-    """
-    if image.size <= 3 * _KEPT_PIXELS:
-        return tf.constant(image)
-    buffer = np.empty([image.size + _ALIGNMENT], np.uint8)
-    start = -buffer.ctypes.data % _ALIGNMENT
-    aligned = buffer[start : start + image.size].reshape(image.shape)
-    aligned[:] = image
-    return tf.experimental.dlpack.from_dlpack(aligned.__dlpack__())
 
 
 def _without_problems(

@@ -29,6 +29,7 @@ from segnet.config.validate import CHANGEABLE_ON_RESUME
 from segnet.config.workdir import checkpoint_dir, config_path
 from segnet.data import plausibility, sources
 from segnet.errors import ConfigError, RunError
+from segnet.installation import named_as_here
 from segnet.locks import Lock
 from segnet.progress import say
 from segnet.runtime import device, distributed, elastic
@@ -59,8 +60,9 @@ class TrainResult:
     Attributes:
       model: The network with its last weights.
       step: Steps done.
-      best_score: Best `--best_metric` on the evaluation split; -1 if never
+      best_score: Best `best_metric` on the evaluation split; -1 if never
         scored.
+      best_metric: Its name, for example `val_mean_iou`.
       best_step: Step of that score.
       stopped_early: Whether `--early_stopping_epochs` ended it.
     """
@@ -68,6 +70,7 @@ class TrainResult:
     model: tf.keras.Model
     step: int
     best_score: float
+    best_metric: str
     best_step: int
     stopped_early: bool
 
@@ -117,7 +120,7 @@ def merge_config(
     if not config.data_dir:
         raise ConfigError(
             "--data_dir is missing: the folder of the shards that "
-            "tools/convert_to_tfrecord.py wrote"
+            f"{named_as_here('tools/convert_to_tfrecord.py')} wrote"
         )
     return config
 
@@ -296,6 +299,7 @@ def train_and_evaluate(
         model=run.model,
         step=run.step,
         best_score=float(run.state.best_score.numpy()),
+        best_metric=config.best_metric,
         best_step=int(run.state.best_step.numpy()),
         stopped_early=stopped_early,
     )

@@ -18,6 +18,7 @@ from segnet.constants import (
 )
 from segnet.errors import ConfigError
 from segnet.files import expand_path
+from segnet.installation import named_as_here
 
 __all__ = ["Settings", "create_parser", "parse_arguments"]
 
@@ -94,7 +95,7 @@ def parse_arguments(argv: Sequence[str]) -> Settings:
 def create_parser() -> argparse.ArgumentParser:
     """The flags of the program."""
     parser = argparse.ArgumentParser(
-        description=_DESCRIPTION,
+        description=named_as_here(_DESCRIPTION),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
