@@ -40,7 +40,7 @@ HOROVODRUN = """
 MPIRUN = "allow-run-as-root bind-to map-by mca"
 OTHERS = """
     force-reinstall no-build-isolation no-cache-dir no-deps require-hashes
-    gpus runtime
+    build-arg entrypoint gpus rm runtime user
     logdir
     parse
 """  # pip; docker; tensorboard; lscpu

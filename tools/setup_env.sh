@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # Brings .venv up to date; does nothing when it already is.
 #
-#   tools/setup_env.sh run       what training on CPU or GPU needs
+#   tools/setup_env.sh cpu       what training on CPU or GPU needs; also "run"
+#   tools/setup_env.sh gpu       and the CUDA libraries
+#   tools/setup_env.sh hpu       what a Gaudi needs (Python 3.10); in an
+#                                environment of its own
 #   tools/setup_env.sh dev       and tests, lint, coverage
 #   tools/setup_env.sh horovod   and Horovod, built here with Gloo
-#   tools/setup_env.sh habana    what a Gaudi needs (Python 3.10), and pytest;
-#                                in an environment of its own
+#   tools/setup_env.sh habana    what a Gaudi needs, and pytest; likewise
 #   tools/setup_env.sh bench     and what the benchmarks compare with
 #   tools/setup_env.sh fuzz      and the fuzzer
 #   tools/setup_env.sh audit     what looks for known vulnerabilities; in an
@@ -227,15 +229,15 @@ install_horovod() {
 }
 
 case ${1:-} in
-  run | dev | horovod | bench | fuzz) ;;
-  habana)
+  cpu | run | gpu | dev | horovod | bench | fuzz) ;;
+  hpu | habana)
     # Its bridge has wheels for Python 3.10 alone.
     export PYTHON=${PYTHON:-python3.10}
     create_venv
     [[ $(python_version "$VENV/bin/python") == 3.10 ]] ||
       die "$VENV is not of Python 3.10, the only one that" \
         "habana-tensorflow has wheels for: PYTHON=/path/to/python3.10"
-    install_locked hpu-test
+    if [[ $1 == hpu ]]; then install_locked hpu; else install_locked hpu-test; fi
     exit
     ;;
   audit)
@@ -247,11 +249,14 @@ case ${1:-} in
     lock_requirements
     exit
     ;;
-  *) die "usage: tools/setup_env.sh run|dev|horovod|bench|fuzz|habana|audit|lock" ;;
+  *)
+    die "usage: tools/setup_env.sh" \
+      "cpu|run|gpu|hpu|dev|horovod|bench|fuzz|habana|audit|lock"
+    ;;
 esac
 create_venv
 install_locked run
 case $1 in
-  dev | bench | fuzz) install_locked "$1" ;;
+  gpu | dev | bench | fuzz) install_locked "$1" ;;
   horovod) install_horovod ;;
 esac
