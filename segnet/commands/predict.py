@@ -19,7 +19,7 @@ _SHOWN = 5
 
 def run(command: Command) -> int:
     """Labels pictures; returns the exit status."""
-    inputs = find_inputs(command.image_path)
+    inputs = find_inputs(command.image_path, recursive=command.recursive)
     trained = load_trained(command)
     config = trained.config
     if not distributed.is_chief():
@@ -27,14 +27,18 @@ def run(command: Command) -> int:
     _warn_of_rest(command.image_path, inputs.left_aside, config.silenced)
     say(f"weights: {trained.weights}")
     output_dir = command.output_dir or predictions_dir(config.workdir)
-    count = len(inputs.paths)
+    count = len(inputs.sources)
     with Progress(count, unit="image", label="predict") as progress:
         problems = predict.predict(
             trained.predictor,
-            inputs.paths,
+            inputs.sources,
             output_dir,
             config,
-            max_pixels=command.max_pixels,
+            options=predict.Options(
+                probabilities=command.probabilities,
+                max_pixels=command.max_pixels,
+            ),
+            are_logits=not trained.predictor.gives_probabilities,
             pad=trained.runtime.needs_static_shapes,
             advance=progress.advance,
         )
@@ -54,6 +58,6 @@ def _warn_of_rest(
         warn(
             "left_aside",
             f"{folder}: {len(names)} other files and folders are not labelled "
-            f"({shown}); name a folder to label what is in it",
+            f"({shown}); --recursive labels what is in folders, too",
             silenced,
         )

@@ -46,7 +46,9 @@ class Command:
       given: The flags that the user gave, by name.
       typed: Names of those that stand on the command line itself, not in a
         file of flags.
-      image_path: Predict: a file or a folder.
+      image_path: Predict: a file, a folder or a pattern.
+      recursive: Predict: whether to look into the folders of a folder.
+      probabilities: Predict: whether to write those, too.
       output_dir: Evaluate, predict: where results go; empty for the workdir.
       checkpoint: Which weights evaluate and predict use.
       tta: Whether evaluate and predict see each image several times.
@@ -58,6 +60,8 @@ class Command:
     given: dict[str, Any]
     typed: frozenset[str]
     image_path: str
+    recursive: bool
+    probabilities: bool
     output_dir: str
     checkpoint: str
     tta: bool
@@ -76,7 +80,22 @@ def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_string(
         "image_path",
         "",
-        "predict: an image file or a folder of images.",
+        "predict: an image file, a folder of images, or a pattern in quotes "
+        "such as 'photos/**/*.jpg'.",
+        flag_values=values,
+    )
+    flags.DEFINE_boolean(
+        "recursive",
+        False,
+        "predict: look into the folders of a folder, too; the results are in "
+        "folders of the same names.",
+        flag_values=values,
+    )
+    flags.DEFINE_boolean(
+        "probabilities",
+        False,
+        "predict: also write NAME_probabilities.npz, uint8 [height, width, "
+        "classes], 255 for 1.",
         flag_values=values,
     )
     flags.DEFINE_string(
@@ -194,6 +213,8 @@ def parse_command(argv: Sequence[str]) -> Command | str:
             word.lstrip("-").partition("=")[0] for word in argv[1:]
         ),
         image_path=expand_path(values.image_path),
+        recursive=values.recursive,
+        probabilities=values.probabilities,
         output_dir=expand_path(values.output_dir),
         checkpoint=expand_path(values.checkpoint),
         tta=values.tta,

@@ -40,8 +40,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "accumulate_steps",
     ),
     "evaluate and predict": (
-        "image_path", "output_dir", "checkpoint", "tta", "eval_batch_size",
-        "max_pixels",
+        "image_path", "recursive", "output_dir", "probabilities",
+        "checkpoint", "tta", "eval_batch_size", "max_pixels",
     ),
     "network": (
         "architecture", "width_multiplier", "input_height", "input_width",

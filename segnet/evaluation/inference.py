@@ -18,10 +18,12 @@ from segnet.runtime.device import Runtime
 
 __all__ = [
     "Predictor",
+    "confidence_of",
     "create_eval_step",
     "labels_at",
     "predict_images",
     "probabilities_at",
+    "probability_bytes_at",
     "to_tensor",
 ]
 
@@ -248,6 +250,43 @@ def probabilities_at(
     finish = tf.nn.softmax if are_logits else tf.identity
     like = np.empty([0, logits.shape[-1]], np.float32)
     return _at(logits, height, width, finish, like)
+
+
+def probability_bytes_at(
+    logits: tf.Tensor, height: int, width: int, *, are_logits: bool = True
+) -> np.ndarray:
+    """As `probabilities_at`, in a quarter of the memory.
+
+    Returns:
+      uint8 `[height, width, num_classes]`, 255 for 1.
+    """
+    finish = _bytes_of_logits if are_logits else _bytes_of
+    like = np.empty([0, logits.shape[-1]], np.uint8)
+    return _at(logits, height, width, finish, like)
+
+
+def _bytes_of(probabilities: tf.Tensor) -> tf.Tensor:
+    return tf.cast(tf.round(255.0 * probabilities), tf.uint8)
+
+
+def _bytes_of_logits(logits: tf.Tensor) -> tf.Tensor:
+    return _bytes_of(tf.nn.softmax(logits))
+
+
+def confidence_of(logits: tf.Tensor, *, are_logits: bool = True) -> float:
+    """How sure the network is: the mean probability of its labels.
+
+    Args:
+      logits: float32 `[input height, input width, num_classes]`; the mean is
+        over these pixels.
+      are_logits: False if they are probabilities already.
+
+    Returns:
+      1 / num_classes to 1.
+    """
+    with tf.device(_CPU):
+        found = tf.nn.softmax(logits) if are_logits else logits
+        return float(tf.reduce_mean(tf.reduce_max(found, -1)))
 
 
 def _at(

@@ -3,13 +3,34 @@
 from __future__ import annotations
 
 import dataclasses
+import glob
+import itertools
 import os
+from collections.abc import Iterator
 
 from segnet.errors import ConfigError, DataError
 from segnet.evaluation import results
 from segnet.images import image_files
 
-__all__ = ["Inputs", "find_inputs"]
+__all__ = ["Inputs", "Source", "find_inputs"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """A picture to label.
+
+    Attributes:
+      path: Of the file.
+      file: The same from the folder that was named.
+    """
+
+    path: str
+    file: str
+
+    @property
+    def name(self) -> str:
+        """Of its results, without their endings: with its sub-folders."""
+        return os.path.splitext(self.file)[0]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,51 +38,111 @@ class Inputs:
     """What there is to label.
 
     Attributes:
-      paths: Of the pictures, sorted by name.
+      sources: The pictures, sorted by folder and name.
       problems: One line for each link to a picture that is not there.
-      left_aside: Names of what else is in the folder.
+      left_aside: What else is there, from the folder that was named.
     """
 
-    paths: list[str]
-    problems: list[str]
-    left_aside: list[str]
+    sources: list[Source]
+    problems: list[str] = dataclasses.field(default_factory=list)
+    left_aside: list[str] = dataclasses.field(default_factory=list)
 
 
-def find_inputs(image_path: str) -> Inputs:
+def find_inputs(image_path: str, *, recursive: bool = False) -> Inputs:
     """The pictures to label.
 
     Args:
-      image_path: A file, or a folder; results of earlier predictions in it are
-        no pictures.
+      image_path: A file, a folder, or a pattern such as `photos/*/left_*.png`
+        (`**` stands for any number of folders). Results of earlier predictions
+        in folders are no pictures.
+      recursive: Whether to look into the folders of a folder, too; links to
+        folders are not followed.
 
     Raises:
       ConfigError: If there is no such path.
-      DataError: If the folder has no image, or two with one stem.
+      DataError: If there is no picture, or two have one name for their results.
     """
     if not image_path:
         raise ConfigError(
             "--mode=predict needs --image_path: an image file or a folder"
         )
     if os.path.isfile(image_path):
-        return Inputs([image_path], [], [])
-    if not os.path.isdir(image_path):
+        return Inputs([Source(image_path, os.path.basename(image_path))])
+    if os.path.isdir(image_path):
+        found = _in_folder(image_path, image_path, recursive)
+    elif glob.has_magic(image_path) and not os.path.lexists(image_path):
+        found = _matches(image_path, recursive)
+    else:
         there = os.path.exists(image_path)
         what = "is no file and no folder" if there else "does not exist"
         raise ConfigError(
-            f"--image_path={image_path} {what}; give an image file or a "
-            "folder of images"
+            f"--image_path={image_path} {what}; give an image file, a folder "
+            "of images or a pattern"
         )
-    images = [str(path) for path in image_files.list_images(image_path)]
-    problems, left_aside = _look_aside(image_path, set(images))
-    paths = [path for path in images if not _is_result(path)]
-    if not paths and not problems:
+    if not found.sources and not found.problems:
+        deeper = "" if recursive else ", or --recursive for the folders in it"
         raise DataError(
-            f"{image_path}: no image to label in this folder "
+            f"{image_path}: no image to label here "
             f"({', '.join(image_files.IMAGE_SUFFIXES)}; results of earlier "
-            "predictions are none); give another --image_path"
+            f"predictions are none); give another --image_path{deeper}"
         )
-    _check_stems(paths)
-    return Inputs(paths, problems, left_aside)
+    _check_names(found.sources)
+    return found
+
+
+def _in_folder(folder: str, root: str, recursive: bool) -> Inputs:
+    """What is in a folder, with paths from the folder `root`."""
+    found = Inputs([])
+    for place in _folders(folder) if recursive else [folder]:
+        images = [str(path) for path in image_files.list_images(place)]
+        problems, left_aside = _look_aside(place, set(images), recursive)
+        found.problems.extend(problems)
+        found.left_aside.extend(os.path.relpath(x, root) for x in left_aside)
+        found.sources.extend(
+            Source(path, os.path.relpath(path, root))
+            for path in images
+            if not _is_result(path)
+        )
+    return found
+
+
+def _folders(folder: str) -> Iterator[str]:
+    """A folder and those in it, but hidden ones and links."""
+    for place, names, _ in os.walk(folder):
+        names[:] = sorted(name for name in names if not name.startswith("."))
+        yield place
+
+
+def _matches(pattern: str, recursive: bool) -> Inputs:
+    """What a pattern stands for."""
+    parts = pattern.split(os.sep)
+    fixed = itertools.takewhile(lambda part: not glob.has_magic(part), parts)
+    root = os.sep.join(fixed) or (os.sep if os.path.isabs(pattern) else ".")
+    found = Inputs([])
+    paths = sorted(glob.glob(pattern, recursive=True))
+    if not paths:
+        raise ConfigError(f"--image_path={pattern}: nothing has such a name")
+    for path in paths:
+        file = os.path.relpath(path, root)
+        if recursive and os.path.isdir(path):
+            inside = _in_folder(path, root, recursive)
+            found.sources.extend(inside.sources)
+            found.problems.extend(inside.problems)
+            found.left_aside.extend(inside.left_aside)
+        elif not _is_image_name(path) or os.path.isdir(path):
+            found.left_aside.append(file)
+        elif not os.path.exists(path):
+            found.problems.append(_dead_link(path))
+        elif not _is_result(path):
+            found.sources.append(Source(path, file))
+    # `**` finds a folder and what is in it.
+    unique = sorted({source.path: source for source in found.sources}.values(),
+                    key=lambda source: os.path.split(source.file))  # fmt: skip
+    return dataclasses.replace(found, sources=unique)
+
+
+def _is_image_name(path: str) -> bool:
+    return path.lower().endswith(image_files.IMAGE_SUFFIXES)
 
 
 def _is_result(path: str) -> bool:
@@ -71,29 +152,34 @@ def _is_result(path: str) -> bool:
         return False  # Told of when it is to be labelled.
 
 
-def _look_aside(folder: str, images: set[str]) -> tuple[list[str], list[str]]:
-    """Dead links to images, and names of what else is no image."""
+def _dead_link(path: str) -> str:
+    return f"{path}: is a link to nothing; mend or remove it"
+
+
+def _look_aside(
+    folder: str, images: set[str], recursive: bool
+) -> tuple[list[str], list[str]]:
+    """Dead links to images, and paths of what else is not looked at."""
     problems, left_aside = [], []
     for name in sorted(os.listdir(folder)):
         path = os.path.join(folder, name)
-        if path in images or name.startswith("."):
+        if path in images or name.startswith(".") or _is_result(path):
             continue
-        is_image = name.lower().endswith(image_files.IMAGE_SUFFIXES)
-        if is_image and os.path.islink(path) and not os.path.exists(path):
-            problems.append(f"{path}: is a link to nothing; mend or remove it")
-        else:
-            left_aside.append(name)
+        is_link = os.path.islink(path)
+        if _is_image_name(name) and is_link and not os.path.exists(path):
+            problems.append(_dead_link(path))
+        elif not (recursive and os.path.isdir(path) and not is_link):
+            left_aside.append(path)
     return problems, left_aside
 
 
-def _check_stems(paths: list[str]) -> None:
+def _check_names(sources: list[Source]) -> None:
     """Refuses pictures whose results would have the same names."""
-    by_stem: dict[str, str] = {}
-    for path in paths:
-        stem = os.path.splitext(os.path.basename(path))[0]
-        other = by_stem.setdefault(stem, path)
-        if other != path:
+    by_name: dict[str, str] = {}
+    for source in sources:
+        other = by_name.setdefault(source.name, source.path)
+        if other != source.path:
             raise DataError(
-                f"{path} and {other} have the same stem, so their results "
-                "would overwrite each other; rename one"
+                f"{source.path} and {other} have the same stem, so their "
+                "results would overwrite each other; rename one"
             )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import concurrent.futures
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeVar
 
 import numpy as np
 import tensorflow as tf
@@ -16,10 +18,11 @@ from segnet.data import resizing
 from segnet.errors import DataError
 from segnet.evaluation import inference, results
 from segnet.evaluation.ahead import Budget, map_ahead
+from segnet.evaluation.inputs import Source
 from segnet.files import gfile, write_bytes, write_errors
 from segnet.images import image_files, overlay
 
-__all__ = ["predict"]
+__all__ = ["Options", "predict"]
 
 # Pictures that are read ahead or wait to be written. Those that have more
 # pixels than are kept are read a second time when they are written.
@@ -28,19 +31,42 @@ _MAX_WAITING_BYTES = 2**29  # of logits
 _KEPT_PIXELS = 2**21
 # What is decoded, coloured and encoded at a time, in threads.
 _MAX_PIXELS = 2**26
+_Result = TypeVar("_Result")
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """What is written, and of what.
+
+    Attributes:
+      probabilities: Whether also `NAME_probabilities.npz`.
+      max_pixels: That a picture may have.
+    """
+
+    probabilities: bool = False
+    max_pixels: int = MAX_PIXELS
+
+    @property
+    def endings(self) -> tuple[str, ...]:
+        """Of the names of the results of a picture."""
+        more = (results.PROBABILITIES,) if self.probabilities else ()
+        return (results.LABELS, results.OVERLAY, *more)
 
 
 def predict(
     predictor: Callable[[tf.Tensor], tf.Tensor],
-    paths: list[str],
+    sources: Sequence[Source],
     output_dir: str,
     config: Config,
     *,
-    max_pixels: int = MAX_PIXELS,
+    options: Options | None = None,
+    are_logits: bool = True,
     pad: bool = True,
     advance: Callable[[int], None] = lambda count: None,
 ) -> list[str]:
-    """Writes `STEM_labels.png` and `STEM_overlay.png` for each picture.
+    """Writes `NAME_labels.png` and `NAME_overlay.png` for each picture.
+
+    And `predictions.csv`, a line for each picture that was labelled.
 
     A picture of any size is resized to the network's input, as in training;
     the logits are brought back to the picture's own size. A picture that
@@ -49,15 +75,17 @@ def predict(
 
     Args:
       predictor: As for `evaluate.Evaluation`.
-      paths: Pictures.
+      sources: Pictures.
       output_dir: Folder to write to; made if needed.
       config: Of the run: names of the classes, input and batch size.
-      max_pixels: That a picture may have.
+      options: What is written.
+      are_logits: False if the predictor gives probabilities.
       pad: Whether the last pass is filled up, for static shapes.
       advance: Called with the number of pictures done.
 
     Returns:
-      One line for each picture that was not labelled.
+      One line for each picture that was not labelled, and for a table that
+      could not be written.
 
     Raises:
       RunError: If a result cannot be written.
@@ -65,14 +93,15 @@ def predict(
     with write_errors(output_dir):
         gfile(output_dir).makedirs(output_dir)
     problems: list[str] = []
-    work = _Work(output_dir, config, max_pixels)
+    rows: list[results.Row] = []
+    work = _Work(output_dir, config, options or Options(), are_logits)
     with concurrent.futures.ThreadPoolExecutor() as pool:
-        loaded = map_ahead(pool, work.load, paths, limit=_MAX_WAITING)
+        loaded = map_ahead(pool, work.load, sources, limit=_MAX_WAITING)
         good = _without_problems(loaded, problems, advance)
         predicted = inference.predict_images(
             predictor,
             ((picture.pixels, picture) for picture in good),
-            min(eval_batch_size(config), len(paths)),
+            min(eval_batch_size(config), len(sources)),
             pad=pad,
         )
         written = map_ahead(
@@ -82,8 +111,13 @@ def predict(
             limit=_MAX_WAITING_BYTES,
             cost=lambda item: 4 * item[0].shape.num_elements(),
         )
-        for _ in _without_problems(written, problems, advance):
+        for row in _without_problems(written, problems, advance):
+            rows.append(row)
             advance(1)
+    try:
+        results.write_table(output_dir, rows, config.class_names)
+    except DataError as error:
+        problems.append(str(error))
     return problems
 
 
@@ -92,12 +126,12 @@ class _Picture:
     """A picture and what the network sees of it.
 
     Attributes:
-      path: Of the file.
+      source: Where it is.
       image: uint8 `[image height, image width, 3]`; None of a large one.
       pixels: uint8 `[input height, input width, 3]`.
     """
 
-    path: str
+    source: Source
     image: np.ndarray | None
     pixels: tf.Tensor
 
@@ -106,18 +140,25 @@ class _Work:
     """What threads do with a picture before and after the network."""
 
     def __init__(
-        self, output_dir: str, config: Config, max_pixels: int
+        self,
+        output_dir: str,
+        config: Config,
+        options: Options,
+        are_logits: bool,
     ) -> None:
         """Writes to a folder."""
-        self._max_pixels = max_pixels
+        self._options = options
         self._output_dir = output_dir
         self._config = config
+        self._are_logits = are_logits
         self._budget = Budget(_MAX_PIXELS)
 
-    def load(self, path: str) -> _Picture | DataError:
+    def load(self, source: Source) -> _Picture | DataError:
         """A picture, or why it cannot be labelled."""
+        path = source.path
         try:
-            for target in results.result_paths(self._output_dir, path):
+            for ending in self._options.endings:
+                target = self._target(source, ending)
                 if not results.may_write(target):
                     raise DataError(
                         f"{path}: is not labelled, because {target} is there "
@@ -125,7 +166,7 @@ class _Work:
                         "or give another --output_dir"
                     )
             with self._budget.taken(image_files.count_pixels(path)):
-                image = image_files.load_image(path, self._max_pixels)
+                image = image_files.load_image(path, self._options.max_pixels)
                 resized = resizing.resize_image(
                     inference.to_tensor(image),
                     self._config.input_height,
@@ -136,46 +177,70 @@ class _Work:
                 del image  # before others have their turn
         except DataError as error:
             return error
-        return _Picture(path, kept, resizing.to_uint8(resized))
+        return _Picture(source, kept, resizing.to_uint8(resized))
+
+    def _target(self, source: Source, ending: str) -> str:
+        return results.result_path(self._output_dir, source.name, ending)
 
     def write(
         self, predicted: tuple[tf.Tensor, _Picture]
-    ) -> _Picture | DataError:
-        """Writes both results of a picture."""
+    ) -> results.Row | DataError:
+        """Writes the results of a picture."""
         logits, picture = predicted
-        with self._budget.taken(image_files.count_pixels(picture.path)):
+        path = picture.source.path
+        with self._budget.taken(image_files.count_pixels(path)):
             try:
                 image = picture.image
                 if image is None:
                     image = image_files.load_image(
-                        picture.path, self._max_pixels
+                        path, self._options.max_pixels
                     )
             except DataError as error:  # It has changed since.
                 return error
-            self._write(logits, image, picture.path)
-        return picture
+            return self._write(logits, image, picture.source)
 
-    def _write(self, logits: tf.Tensor, image: np.ndarray, path: str) -> None:
+    def _write(
+        self, logits: tf.Tensor, image: np.ndarray, source: Source
+    ) -> results.Row:
         """Of large pictures there is one copy of each at a time."""
-        label = inference.labels_at(logits, *image.shape[:2])
-        labels_path, overlay_path = results.result_paths(self._output_dir, path)
+        height, width = image.shape[:2]
+        names, software = self._config.class_names, results.SOFTWARE
+        label = inference.labels_at(logits, height, width)
+        folder = os.path.dirname(self._target(source, results.LABELS))
+        with write_errors(folder):
+            gfile(folder).makedirs(folder)
         write_bytes(
-            labels_path, image_files.encode_label(label, results.SOFTWARE)
+            self._target(source, results.LABELS),
+            image_files.encode_label(label, software),
         )
-        names = self._config.class_names
         write_bytes(
-            overlay_path,
-            overlay.encode_overlay(image, label, names, results.SOFTWARE),
+            self._target(source, results.OVERLAY),
+            overlay.encode_overlay(image, label, names, software),
+        )
+        if self._options.probabilities:
+            found = inference.probability_bytes_at(
+                logits, height, width, are_logits=self._are_logits
+            )
+            write_bytes(
+                self._target(source, results.PROBABILITIES),
+                results.encode_probabilities(found, names),
+            )
+        return results.Row(
+            source.file,
+            height,
+            width,
+            inference.confidence_of(logits, are_logits=self._are_logits),
+            results.shares_of(label, len(names)),
         )
 
 
 def _without_problems(
-    pictures: Iterable[_Picture | DataError],
+    found: Iterable[_Result | DataError],
     problems: list[str],
     advance: Callable[[int], None],
-) -> Iterator[_Picture]:
-    """Passes pictures on; those with a problem are noted and done."""
-    for result in pictures:
+) -> Iterator[_Result]:
+    """Passes what was found on; pictures with a problem are noted and done."""
+    for result in found:
         if isinstance(result, DataError):
             problems.append(str(result))
             advance(1)

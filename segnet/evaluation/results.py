@@ -2,28 +2,61 @@
 
 from __future__ import annotations
 
+import csv
+import dataclasses
 import errno
+import io
 import os
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image
 
 from segnet.errors import DataError
-from segnet.files import gfile, read_errors
+from segnet.files import gfile, read_errors, write_bytes
 from segnet.images import png
 
-__all__ = ["SOFTWARE", "is_result", "may_write", "result_paths"]
+__all__ = [
+    "LABELS",
+    "OVERLAY",
+    "PROBABILITIES",
+    "SOFTWARE",
+    "TABLE",
+    "Row",
+    "encode_probabilities",
+    "is_result",
+    "may_write",
+    "result_path",
+    "shares_of",
+    "write_table",
+]
 
-# Named in each file, by which it is known again.
+# Named in each picture, by which it is known again.
 SOFTWARE = "segnet"
-_SUFFIXES = ("_labels.png", "_overlay.png")
+# What the names of results end in.
+LABELS = "_labels.png"
+OVERLAY = "_overlay.png"
+PROBABILITIES = "_probabilities.npz"
+# The name of the table of all pictures.
+TABLE = "predictions.csv"
+_COLUMNS = ("file", "height", "width", "confidence")
+# How the files of each kind begin, from the byte at which that is told.
+_MARKS = {
+    PROBABILITIES: (30, b"probabilities.npy"),
+    TABLE: (0, ",".join(_COLUMNS).encode()),
+}
 _HEAD_BYTES = 100
 
 
-def result_paths(output_dir: str, picture: str) -> tuple[str, str]:
-    """Where the labels and the overlay of a picture go."""
-    stem = os.path.splitext(os.path.basename(picture))[0]
-    labels, overlay = (
-        os.path.join(output_dir, stem + suffix) for suffix in _SUFFIXES
-    )
-    return labels, overlay
+def result_path(output_dir: str, name: str, ending: str) -> str:
+    """Where a result of a picture goes.
+
+    Args:
+      output_dir: Folder of all results.
+      name: Of the picture's results; see `inputs.Source`.
+      ending: `LABELS` or another one.
+    """
+    return os.path.join(output_dir, name + ending)
 
 
 def is_result(path: str) -> bool:
@@ -32,10 +65,16 @@ def is_result(path: str) -> bool:
     Raises:
       DataError: It cannot be read.
     """
-    if not path.endswith(_SUFFIXES):
+    is_picture = path.endswith((LABELS, OVERLAY))
+    mark = next((_MARKS[x] for x in _MARKS if path.endswith(x)), None)
+    if not (is_picture or mark) or gfile(path).isdir(path):
         return False
     with read_errors(path), gfile(path).GFile(path, "rb") as file:
-        return png.written_by(SOFTWARE, file.read(_HEAD_BYTES))
+        head = file.read(_HEAD_BYTES)
+    if mark:
+        start, begin = mark
+        return head[start:].startswith(begin)
+    return png.written_by(SOFTWARE, head)
 
 
 def may_write(path: str) -> bool:
@@ -54,3 +93,71 @@ def may_write(path: str) -> bool:
     if os.path.islink(path) or gfile(path).isdir(path):
         return False
     return not gfile(path).exists(path) or is_result(path)
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """What the table says of a picture.
+
+    Attributes:
+      file: Of the picture, from the folder that was named.
+      height: Pixels.
+      width: Likewise.
+      confidence: Mean probability of the label, 0 to 1.
+      shares: Of the pixels, for each class, 0 to 1.
+    """
+
+    file: str
+    height: int
+    width: int
+    confidence: float
+    shares: tuple[float, ...]
+
+
+def shares_of(label: np.ndarray, num_classes: int) -> tuple[float, ...]:
+    """The share of each class in labels, uint8 `[height, width]`."""
+    counts = Image.fromarray(label).histogram()[:num_classes]
+    return tuple(count / label.size for count in counts)
+
+
+def write_table(
+    output_dir: str, rows: Sequence[Row], class_names: Sequence[str]
+) -> None:
+    """Writes `predictions.csv`: a line for each picture.
+
+    Raises:
+      DataError: Another file has this name.
+      RunError: It cannot be written.
+    """
+    path = os.path.join(output_dir, TABLE)
+    if not may_write(path):
+        raise DataError(
+            f"{path}: is there and no table of an earlier prediction, so the "
+            "shares of the classes are not written; move it away or give "
+            "another --output_dir"
+        )
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*_COLUMNS, *class_names])
+    for row in rows:
+        numbers = (row.confidence, *row.shares)
+        writer.writerow([row.file, row.height, row.width,
+                         *(f"{number:.6f}" for number in numbers)])  # fmt: skip
+    # A name that is no text is written with the bytes that it has.
+    write_bytes(path, text.getvalue().encode(errors="surrogateescape"))
+
+
+def encode_probabilities(
+    probabilities: np.ndarray, class_names: Sequence[str]
+) -> bytes:
+    """A `.npz` file.
+
+    Args:
+      probabilities: uint8 `[height, width, classes]`, 255 for 1.
+      class_names: One for each class.
+    """
+    data = io.BytesIO()
+    np.savez_compressed(
+        data, probabilities=probabilities, class_names=np.array(class_names)
+    )
+    return data.getvalue()

@@ -177,6 +177,7 @@ def test_predict_writes_into_the_workdir_by_default(workdir, folders):
     assert sorted(p.name for p in (workdir / "predictions").iterdir()) == [
         "000_labels.png",
         "000_overlay.png",
+        "predictions.csv",
     ]
 
 
