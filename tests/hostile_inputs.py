@@ -185,7 +185,8 @@ def run_program(
         sys.argv = [*argv]
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("always")
+                # Outside tests what Pillow warns of is not shown.
+                warnings.simplefilter("ignore")
                 status = entry.run(name, main)
         finally:
             sys.argv = before
