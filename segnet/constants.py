@@ -60,6 +60,7 @@ WARNINGS = {
     "left_aside": "files and folders that are not used",
     "one_class": "a split whose labelled pixels are all of one class",
     "one_prediction": "a network that predicts one class everywhere",
+    "other_images": "a resumed run whose training images are other ones now",
     "palettes": "annotations of which one index has several colours",
     "rising_loss": "a training loss that rises",
     "shared_images": "images that are in both training and evaluation split",

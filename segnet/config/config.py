@@ -272,6 +272,9 @@ class Config:
     class_names: tuple[str, ...] = _field(
         (), "Names of the classes, from the training manifest.", flag=False
     )
+    images_digest: str = _field(
+        "", "Digest of the images that the run began with.", flag=False
+    )
 
     @property
     def effective_weight_decay(self) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Container, Iterator
 
@@ -14,7 +15,7 @@ from segnet.records import plausibility
 from segnet.records.manifest import Manifest
 from segnet.records.plausibility import SplitFacts
 
-__all__ = ["suspicions", "tell"]
+__all__ = ["images_digest", "suspicions", "tell"]
 
 # 4:3 photographs at 1:2, as Habana's recipe has them, are still usual.
 _LARGEST_STRETCH = 1.55
@@ -50,6 +51,17 @@ def tell(
         warn(name, message, config.silenced)
 
 
+def images_digest(manifest: Manifest) -> str:
+    """A digest of the images of a split, whatever their order and labels.
+
+    Empty where the manifest does not tell them apart.
+    """
+    if not manifest.image_digests:
+        return ""
+    listed = "\n".join(sorted(manifest.image_digests))
+    return hashlib.sha256(listed.encode()).hexdigest()
+
+
 def suspicions(splits: Splits, config: Config) -> Iterator[tuple[str, str]]:
     """Looks for what is likely a mistake.
 
@@ -68,6 +80,25 @@ def suspicions(splits: Splits, config: Config) -> Iterator[tuple[str, str]]:
         yield from plausibility.split_classes(train, evaluation)
         yield from plausibility.shared_images(evaluation, train, {})
     yield from _aspect_ratio(splits.train, config)
+    yield from _other_images(splits.train, config)
+
+
+def _other_images(
+    manifest: Manifest, config: Config
+) -> Iterator[tuple[str, str]]:
+    """Images that are not those of the run's beginning.
+
+    The other ones may be what it is scored on now.
+    """
+    now = images_digest(manifest)
+    if config.images_digest and now and now != config.images_digest:
+        yield (
+            "other_images",
+            f"split {manifest.split}: its {manifest.num_records} images are "
+            "not those that this run began with, and some of those may be what "
+            "it is scored on now; was the split made again? Begin in a new "
+            "--workdir, with --init_from to keep the weights",
+        )
 
 
 def _aspect_ratio(

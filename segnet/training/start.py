@@ -272,6 +272,10 @@ def train_and_evaluate(
         typed=typed,
         enabled=distributed.is_chief(),
     )
+    began_with = config.images_digest or plausibility.images_digest(
+        splits.train
+    )
+    config = dataclasses.replace(config, images_digest=began_with)
     run = create_run(config, runtime, splits)
 
     def begin() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from segnet.config import Config
 from segnet.data import sources
-from segnet.data.plausibility import suspicions
+from segnet.data.plausibility import images_digest, suspicions
 from segnet.data.sources import Splits
 from segnet.errors import DataError
 from segnet.records.manifest import Manifest
@@ -48,6 +48,25 @@ def test_one_class():
     assert found["one_class"].startswith(
         "split val: all labelled pixels are of the class crop"
     )
+
+
+def test_a_resumed_run_whose_images_are_other_ones():
+    began = _manifest("train", image_digests=("1", "2", "2", "3"))
+    digest = images_digest(began)
+    val = _manifest("val")
+    # In another order, as with other shards; with other labels.
+    same = _manifest(
+        "train", image_digests=("3", "2", "1", "2"), pixel_counts=(60, 30, 10)
+    )
+    assert _found(same, val, images_digest=digest) == {}
+    other = _manifest("train", image_digests=("1", "2", "3", "3"))
+    found = _found(other, val, images_digest=digest)
+    assert found["other_images"].startswith(
+        "split train: its 0 images are not those that this run began with"
+    )
+    # A run from before this was noted; records from before digests.
+    assert _found(other, val) == {}
+    assert _found(_manifest("train"), val, images_digest=digest) == {}
 
 
 @pytest.mark.parametrize(
