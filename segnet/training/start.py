@@ -16,9 +16,11 @@ In this order:
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import gc
 import shlex
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterator
 from typing import Any
 
 import tensorflow as tf
@@ -230,6 +232,21 @@ def _pass_on(lock: Lock) -> None:
         lock.release()
 
 
+@contextlib.contextmanager
+def _quick_collection() -> Iterator[None]:
+    """Has Python's garbage collection pass over all objects there are now.
+
+    TensorFlow's are 300,000, and looking at them takes 0.1 s. See
+    `Trainer._evaluate`.
+    """
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
 def train_and_evaluate(
     config: Config,
     runtime: device.Runtime,
@@ -284,7 +301,8 @@ def train_and_evaluate(
         millions = run.model.count_params() / 1e6
         say(f"{config.architecture}, {millions:.2f} M weights, {how}")
 
-    with signals.StopVotes(_STOPPING if distributed.is_chief() else "") as stop:
+    stopping = _STOPPING if distributed.is_chief() else ""
+    with _quick_collection(), signals.StopVotes(stopping) as stop:
 
         def train(commit: Callable[[], None]) -> bool:
             if lock and config.elastic:
