@@ -5,8 +5,9 @@ python -m benchmarks.long_run [--steps=2000] [--evaluations=50] [--output=...]
 Trains in this process on drawn scenes of 32x64 pixels, with an evaluation and a
 checkpoint after every STEPS / EVALUATIONS steps, and measures after each step.
 Prints how memory, step time, threads, open files, log files and checkpoints
-have changed since the warm-up (a tenth of the steps); exits with 1 if memory
-has grown by 2 % or more, or threads or open files have.
+have changed since the warm-up (a tenth of the steps), and what TensorFlow 2.15
+itself keeps of each operation outside a graph; exits with 1 if memory has grown
+by 2 % or more, or threads or open files have.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ __all__ = ["main"]
 _BATCH = 2
 _WARMUP = 0.1  # Of the steps.
 _MOST_GROWTH = 0.02
+_OPERATIONS = 100_000
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -42,13 +44,17 @@ class _Sample:
 
     @classmethod
     def now(cls) -> _Sample:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
         return cls(
             time.perf_counter(),
-            pages * _PAGE_BYTES,
+            _memory_bytes(),
             len(os.listdir("/proc/self/task")),
             len(os.listdir("/proc/self/fd")),
         )
+
+
+def _memory_bytes() -> int:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * _PAGE_BYTES
 
 
 def main(argv: Sequence[str]) -> int:
@@ -94,6 +100,8 @@ def _report(samples: Sequence[_Sample], every: int, workdir: Path) -> int:
         f"memory: {first.memory_bytes / 1e6:.1f} MB after step {warmup}, "
         f"{last.memory_bytes / 1e6:.1f} MB at the end ({growth:+.2%})"
     )
+    tenths = [sample.memory_bytes for sample in samples[warmup - 1 :: warmup]]
+    print("MB after each tenth:", *(f"{each / 1e6:.1f}" for each in tenths))
     print(
         f"step time, median: {early * 1e3:.2f} ms after the warm-up, "
         f"{late * 1e3:.2f} ms at the end ({late / early - 1:+.1%})"
@@ -106,12 +114,23 @@ def _report(samples: Sequence[_Sample], every: int, workdir: Path) -> int:
         files = list(workdir.glob(kind))
         size = sum(path.stat().st_size for path in files)
         print(f"{kind}: {len(files)} file(s), {size / 1e3:.1f} kB")
+    print(f"kept by TensorFlow: {_bytes_an_operation():.0f} bytes an operation")
     grown = (
         growth >= _MOST_GROWTH
         or last.threads > first.threads
         or last.open_files > first.open_files
     )
     return int(grown)
+
+
+def _bytes_an_operation() -> float:
+    """What TensorFlow keeps of an operation that runs outside a graph."""
+    import tensorflow as tf
+
+    before = _memory_bytes()
+    for _ in range(_OPERATIONS):
+        tf.constant(1.0)
+    return (_memory_bytes() - before) / _OPERATIONS
 
 
 def _step_seconds(samples: Sequence[_Sample], every: int) -> list[float]:
