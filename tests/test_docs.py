@@ -120,7 +120,9 @@ def _importer_flags() -> set[str]:
 
 @functools.cache
 def _benchmark_flags() -> set[str]:
-    sources = [p.read_text() for p in (ROOT / "benchmarks").rglob("*.py")]
+    """Those of the benchmarks and of the fuzzers."""
+    files = [*ROOT.glob("benchmarks/**/*.py"), *ROOT.glob("fuzz/*.py")]
+    sources = [path.read_text() for path in files]
     return set(re.findall(r'add_argument\(\s*"--(\w+)"', "\n".join(sources)))
 
 
