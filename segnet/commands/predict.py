@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
+import statistics
 import sys
 
-from segnet.commands.trained import load_trained
+from segnet.commands.trained import TrainedRun, load_trained
+from segnet.config import Config
 from segnet.config.flags import Command
 from segnet.config.workdir import predictions_dir
-from segnet.evaluation import predict
-from segnet.evaluation.inputs import find_inputs
+from segnet.constants import ARCHITECTURES
+from segnet.errors import ConfigError, DataError
+from segnet.evaluation import predict, tiled
+from segnet.evaluation.inputs import Inputs, find_inputs
+from segnet.evaluation.tiles import SMALLEST_CELLS, Tiling
 from segnet.progress import Progress, say, warn
+from segnet.records.splits import read_manifest
 from segnet.runtime import distributed
 
 __all__ = ["run"]
@@ -20,20 +28,47 @@ _SHOWN = 5
 def run(command: Command) -> int:
     """Labels pictures; returns the exit status."""
     inputs = find_inputs(command.image_path, recursive=command.recursive)
-    trained = load_trained(command)
+    tiling: Tiling | None = None
+
+    def seen(config: Config) -> Config:
+        nonlocal tiling
+        if command.tile_size is None:
+            return config
+        tiling = _tiling(command, config)
+        return dataclasses.replace(
+            config, input_height=tiling.seen, input_width=tiling.seen
+        )
+
+    trained = load_trained(command, seen)
     config = trained.config
     if not distributed.is_chief():
         return 0
     _warn_of_rest(command.image_path, inputs.left_aside, config.silenced)
     say(f"weights: {trained.weights}")
     output_dir = command.output_dir or predictions_dir(config.workdir)
+    if tiling is None:
+        problems = _predict(command, trained, inputs, output_dir)
+    else:
+        problems = _predict_tiled(command, trained, inputs, output_dir, tiling)
+    count = len(inputs.sources)
+    say(f"{count - len(problems)} of {count} images labelled: {output_dir}")
+    problems = [*inputs.problems, *problems]
+    for problem in problems:
+        say(f"segnet: {problem}", sys.stderr)
+    return 1 if problems else 0
+
+
+def _predict(
+    command: Command, trained: TrainedRun, inputs: Inputs, output_dir: str
+) -> list[str]:
+    """Labels whole pictures; returns what went wrong."""
     count = len(inputs.sources)
     with Progress(count, unit="image", label="predict") as progress:
-        problems = predict.predict(
+        return predict.predict(
             trained.predictor,
             inputs.sources,
             output_dir,
-            config,
+            trained.config,
             options=predict.Options(
                 probabilities=command.probabilities,
                 max_pixels=command.max_pixels,
@@ -42,11 +77,67 @@ def run(command: Command) -> int:
             pad=trained.runtime.needs_static_shapes,
             advance=progress.advance,
         )
-    say(f"{count - len(problems)} of {count} images labelled: {output_dir}")
-    problems = [*inputs.problems, *problems]
-    for problem in problems:
-        say(f"segnet: {problem}", sys.stderr)
-    return 1 if problems else 0
+
+
+def _predict_tiled(
+    command: Command,
+    trained: TrainedRun,
+    inputs: Inputs,
+    output_dir: str,
+    tiling: Tiling,
+) -> list[str]:
+    """Labels pictures in tiles; returns what went wrong."""
+    say(
+        f"tiles of {tiling.size}x{tiling.size} pixels, which the network sees "
+        f"at {tiling.seen}x{tiling.seen} (--tile_scale="
+        f"{tiling.seen / tiling.size:.4g})"
+    )
+    return tiled.predict_tiled(
+        trained.predictor,
+        inputs.sources,
+        output_dir,
+        trained.config,
+        tiling,
+        max_pixels=command.max_pixels,
+        probabilities=command.probabilities,
+        are_logits=not trained.predictor.gives_probabilities,
+        pad=trained.runtime.needs_static_shapes,
+        show_progress=True,
+    )
+
+
+def _tiling(command: Command, config: Config) -> Tiling:
+    """How pictures are cut.
+
+    Raises:
+      ConfigError: The tiles are too small.
+    """
+    size, scale = command.tile_size or 0, command.tile_scale
+    if scale is None:
+        scale = _training_scale(config)
+    multiple = ARCHITECTURES[config.architecture]
+    smallest = math.ceil(SMALLEST_CELLS * multiple / scale)
+    if size < smallest:
+        raise ConfigError(
+            f"--tile_size={size} is too small for {config.architecture} with "
+            f"--tile_scale={scale:.4g}: give {smallest} or more"
+        )
+    return Tiling.create(size, scale, multiple)
+
+
+def _training_scale(config: Config) -> float:
+    """The factor from training images, by their median, to their input."""
+    try:
+        manifest = read_manifest(config.data_dir, config.train_split)
+    except DataError:
+        return 1.0
+    areas = [
+        area
+        for height, width, images in manifest.sizes
+        for area in [height * width] * images
+    ]
+    seen = config.input_height * config.input_width
+    return math.sqrt(seen / statistics.median_low(areas))
 
 
 def _warn_of_rest(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import tensorflow as tf
 
@@ -42,8 +43,15 @@ class TrainedRun:
         return f"{self.checkpoint}{after}"
 
 
-def load_trained(command: Command) -> TrainedRun:
+def load_trained(
+    command: Command, seen: Callable[[Config], Config] = lambda config: config
+) -> TrainedRun:
     """Loads the network of a workdir.
+
+    Args:
+      command: What the user asked for.
+      seen: Gives the config for the network as it is to be used, with another
+        input size for example, from that of the run.
 
     Raises:
       ConfigError: The workdir holds no run, or flags contradict it.
@@ -65,7 +73,7 @@ def load_trained(command: Command) -> TrainedRun:
     with tf.device(runtime.device_name):
         network = create_network(config)
         path = checkpoint.load_saved(network, workdir, command.checkpoint)
-    predictor = Predictor(config, runtime, tta=command.tta)
+    predictor = Predictor(seen(config), runtime, tta=command.tta)
     predictor.load(network)
     return TrainedRun(config, runtime, path, predictor)
 

@@ -18,7 +18,12 @@ from segnet.config.config import Config
 from segnet.config.config_file import has_config
 from segnet.config.help_text import help_text
 from segnet.config.validate import check_values, validate
-from segnet.constants import MAX_PIXELS, MAX_RECORD_PIXELS
+from segnet.constants import (
+    MAX_INPUT_SIDE,
+    MAX_PIXELS,
+    MAX_RECORD_PIXELS,
+    MAX_TILED_PIXELS,
+)
 from segnet.errors import ConfigError
 from segnet.files import expand_path
 from segnet.flagfiles import expand_flagfiles
@@ -49,6 +54,9 @@ class Command:
       image_path: Predict: a file, a folder or a pattern.
       recursive: Predict: whether to look into the folders of a folder.
       probabilities: Predict: whether to write those, too.
+      tile_size: Predict: pixels of a tile's sides; None: whole pictures.
+      tile_scale: Predict: factor from the picture to what the network sees of
+        it; None: as of the training images.
       output_dir: Evaluate, predict: where results go; empty for the workdir.
       checkpoint: Which weights evaluate and predict use.
       tta: Whether evaluate and predict see each image several times.
@@ -62,6 +70,8 @@ class Command:
     image_path: str
     recursive: bool
     probabilities: bool
+    tile_size: int | None
+    tile_scale: float | None
     output_dir: str
     checkpoint: str
     tta: bool
@@ -119,13 +129,33 @@ def define_flags(values: flags.FlagValues) -> None:
         flag_values=values,
     )
     flags.DEFINE_integer(
+        "tile_size",
+        None,
+        "predict: cut pictures into overlapping tiles of about so many pixels "
+        "a side, for those larger than memory or than the training images. "
+        "Default: whole pictures, made as large as the network's input.",
+        lower_bound=16,
+        upper_bound=MAX_INPUT_SIDE,
+        flag_values=values,
+    )
+    flags.DEFINE_float(
+        "tile_scale",
+        None,
+        "predict: with --tile_size, the factor from the picture to what the "
+        "network sees of it. Default: that of the training images, where "
+        "their records are there, else 1.",
+        lower_bound=0.01,
+        upper_bound=100.0,
+        flag_values=values,
+    )
+    flags.DEFINE_integer(
         "max_pixels",
-        MAX_PIXELS,
+        None,
         "predict: pixels that an image may have; more are refused before they "
-        "are decoded. 2 GB of memory are enough for the default, and so many "
-        "times as much for more.",
+        f"are decoded. Default: {MAX_PIXELS}, for which 2 GB of memory are "
+        "enough, and so many times as much for more; with --tile_size "
+        f"{MAX_TILED_PIXELS}.",
         lower_bound=1,
-        upper_bound=MAX_RECORD_PIXELS,
         flag_values=values,
     )
     for field in dataclasses.fields(Config):
@@ -215,11 +245,30 @@ def parse_command(argv: Sequence[str]) -> Command | str:
         image_path=expand_path(values.image_path),
         recursive=values.recursive,
         probabilities=values.probabilities,
+        tile_size=values.tile_size,
+        tile_scale=values.tile_scale,
         output_dir=expand_path(values.output_dir),
         checkpoint=expand_path(values.checkpoint),
         tta=values.tta,
-        max_pixels=values.max_pixels,
+        max_pixels=_max_pixels(values),
     )
+
+
+def _max_pixels(values: flags.FlagValues) -> int:
+    """What a picture may have at most.
+
+    Raises:
+      ConfigError: More than can be decoded whole.
+    """
+    tiled = values.tile_size is not None
+    most = MAX_TILED_PIXELS if tiled else MAX_PIXELS
+    given = values.max_pixels
+    if given is not None and given > MAX_RECORD_PIXELS and not tiled:
+        raise ConfigError(
+            f"--max_pixels={given}: whole pictures have at most "
+            f"{MAX_RECORD_PIXELS}; give --tile_size for larger ones"
+        )
+    return most if given is None else given
 
 
 def _with_mode(argv: Sequence[str]) -> list[str]:
@@ -254,6 +303,11 @@ def check_command(command: Command) -> None:
     if command.mode == "predict" and not command.image_path:
         raise ConfigError(
             "--mode=predict needs --image_path: an image file or a folder"
+        )
+    if command.tile_scale is not None and command.tile_size is None:
+        raise ConfigError(
+            f"--tile_scale={command.tile_scale} is of use with --tile_size, "
+            "which cuts pictures into tiles; give both"
         )
     flag_paths.check_names({**command.given, "checkpoint": command.checkpoint})
     check_values(command.config)

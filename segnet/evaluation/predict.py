@@ -157,14 +157,8 @@ class _Work:
         """A picture, or why it cannot be labelled."""
         path = source.path
         try:
-            for ending in self._options.endings:
-                target = self._target(source, ending)
-                if not results.may_write(target):
-                    raise DataError(
-                        f"{path}: is not labelled, because {target} is there "
-                        "and no result of an earlier prediction; move it away "
-                        "or give another --output_dir"
-                    )
+            targets = [self._target(source, x) for x in self._options.endings]
+            results.check_targets(path, targets)
             with self._budget.taken(image_files.count_pixels(path)):
                 image = image_files.load_image(path, self._options.max_pixels)
                 resized = resizing.resize_image(

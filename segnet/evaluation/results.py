@@ -23,6 +23,7 @@ __all__ = [
     "SOFTWARE",
     "TABLE",
     "Row",
+    "check_targets",
     "encode_probabilities",
     "is_result",
     "may_write",
@@ -93,6 +94,25 @@ def may_write(path: str) -> bool:
     if os.path.islink(path) or gfile(path).isdir(path):
         return False
     return not gfile(path).exists(path) or is_result(path)
+
+
+def check_targets(path: str, targets: Sequence[str]) -> None:
+    """Refuses a picture whose results would replace files that are none.
+
+    Args:
+      path: Of the picture.
+      targets: Its results.
+
+    Raises:
+      DataError: One is there, or cannot be.
+    """
+    for target in targets:
+        if not may_write(target):
+            raise DataError(
+                f"{path}: is not labelled, because {target} is there and no "
+                "result of an earlier prediction; move it away or give "
+                "another --output_dir"
+            )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -19,10 +19,12 @@ from isal.igzip_lib import IsalError
 
 __all__ = [
     "GREY",
+    "METADATA",
     "RGB",
     "SIGNATURE",
     "check",
     "check_pixels",
+    "chunk",
     "decode_grey",
     "encode",
     "encode_bands",
@@ -54,7 +56,7 @@ _PASSES = (
 # Chunks that say nothing about how grey pixels are to be read. Texts are not
 # among them: they can hold a rotation.
 _NEEDED = frozenset((b"IHDR", b"PLTE", b"IDAT", b"IEND"))
-_METADATA = frozenset((b"eXIf", b"iTXt", b"tEXt", b"zTXt"))
+METADATA = frozenset((b"eXIf", b"iTXt", b"tEXt", b"zTXt"))
 _PLAIN = frozenset(
     (b"IHDR", b"IDAT", b"IEND", b"bKGD", b"cHRM", b"gAMA", b"pHYs", b"sBIT",
      b"sRGB", b"tIME")
@@ -90,11 +92,11 @@ def encode_bands(
 ) -> bytes:
     """As `encode`, from some rows at a time, as many as `height` together."""
     header = struct.pack(">IIBBBBB", width, height, 8, colour_type, 0, 0, 0)
-    parts = [SIGNATURE, _chunk(b"IHDR", header)]
+    parts = [SIGNATURE, chunk(b"IHDR", header)]
     if software:
         parts.append(_software(software))
-    parts += (_chunk(b"IDAT", packed) for packed in _pack(bands))
-    return b"".join((*parts, _chunk(b"IEND", b"")))
+    parts += (chunk(b"IDAT", packed) for packed in _pack(bands))
+    return b"".join((*parts, chunk(b"IEND", b"")))
 
 
 def _pack(bands: Iterable[np.ndarray]) -> Iterator[bytes]:
@@ -129,7 +131,7 @@ def written_by(software: str, head: bytes) -> bool:
 
 def _software(name: str) -> bytes:
     """The chunk that names a program (PNG specification, section 11.3.3.2)."""
-    return _chunk(b"tEXt", b"Software\0" + name.encode("latin-1"))
+    return chunk(b"tEXt", b"Software\0" + name.encode("latin-1"))
 
 
 def decode_grey(data: bytes) -> np.ndarray | None:
@@ -192,7 +194,7 @@ def check(data: bytes) -> None:
 
 def has_metadata(data: bytes) -> bool:
     """Whether a file that passed `check` has texts or EXIF data."""
-    return any(name in _METADATA for name, _, _ in _chunks(data))
+    return any(name in METADATA for name, _, _ in _chunks(data))
 
 
 def check_pixels(data: bytes) -> np.ndarray:
@@ -289,7 +291,8 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
         position = end
 
 
-def _chunk(name: bytes, body: bytes) -> bytes:
+def chunk(name: bytes, body: bytes) -> bytes:
+    """A chunk of a PNG file: length, name, what it holds, checksum."""
     checksum = isal_zlib.crc32(body, isal_zlib.crc32(name))
     return b"".join(
         (struct.pack(">I", len(body)), name, body, struct.pack(">I", checksum))
