@@ -241,5 +241,9 @@ def test_labels_up_to_the_last_class_and_void_pass():
     np.testing.assert_array_equal(found, label)
     with pytest.raises(tf.errors.InvalidArgumentError, match="not below 2"):
         decode_record(tf.constant(serialized), num_classes=2)
-    with pytest.raises(tf.errors.InvalidArgumentError, match="manifest"):
-        decode_record(tf.constant(serialized), sizes=[(24, 41), (23, 40)])
+    # Few sizes are compared, many are looked up.
+    for many in (2, 500):
+        others = [(24, 41), (23, 40), *((50, n + 1) for n in range(many - 2))]
+        decode_record(tf.constant(serialized), sizes=[*others, (24, 40)])
+        with pytest.raises(tf.errors.InvalidArgumentError, match="manifest"):
+            decode_record(tf.constant(serialized), sizes=others)
