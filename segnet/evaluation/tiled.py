@@ -16,10 +16,10 @@ from segnet.config import Config
 from segnet.errors import DataError
 from segnet.evaluation import results
 from segnet.evaluation.inputs import Source
-from segnet.evaluation.strips import open_strips
 from segnet.evaluation.tiles import Labelled, Tiling, label_strips
 from segnet.files import gfile, write_bytes, write_errors
 from segnet.images import overlay, png
+from segnet.images.strips import open_strips
 from segnet.progress import Progress
 
 __all__ = ["predict_tiled"]
@@ -65,6 +65,8 @@ def predict_tiled(
     Raises:
       RunError: If a result cannot be written.
     """
+    with write_errors(output_dir):
+        gfile(output_dir).makedirs(output_dir)
     problems: list[str] = []
     rows: list[results.Row] = []
 

@@ -19,7 +19,7 @@ import tensorflow as tf
 
 from segnet.data import resizing
 from segnet.evaluation import inference
-from segnet.evaluation.strips import Strips
+from segnet.images.strips import Strips
 
 __all__ = ["SMALLEST_CELLS", "Labelled", "Tiling", "label_strips"]
 

@@ -26,6 +26,7 @@ __all__ = [
     "Checked",
     "bit_depth_of",
     "bmp_bits",
+    "check_jpeg",
     "check_pixels",
     "count_pixels",
     "decode_grey",
@@ -127,7 +128,7 @@ def open_image(
     if image.width * image.height > max_pixels:
         raise DataError(_too_large(path, max_pixels))
     if image.format in _JPEG:
-        _check_jpeg(path, image, data)
+        check_jpeg(path, image, data)
     # Pillow unpacks other than these wrongly where the palette is grey.
     bits = bmp_bits(data)
     if bits and {"1": 1, "L": 8}.get(image.mode, bits) != bits:
@@ -165,10 +166,19 @@ def is_lfs_pointer(path: str | os.PathLike[str]) -> bool:
         return False
 
 
-def _check_jpeg(
+def check_jpeg(
     path: str | os.PathLike[str], image: Image.Image, data: bytes
 ) -> None:
-    """Refuses what would take memory or time for nothing."""
+    """Refuses what would take memory or time for nothing.
+
+    Args:
+      path: Of the file, for the message.
+      image: As Pillow opens it.
+      data: The contents of the file.
+
+    Raises:
+      DataError: It has too few bytes for its pixels, or too many scans.
+    """
     if image.width * image.height > _JPEG_PIXELS_A_BYTE * len(data):
         raise DataError(
             f"{path}: is damaged or incomplete ({len(data)} bytes for "

@@ -11,10 +11,10 @@ from PIL import Image
 
 from segnet.config import Config
 from segnet.errors import DataError
-from segnet.evaluation import strips, tiled
+from segnet.evaluation import tiled
 from segnet.evaluation.inputs import Source
 from segnet.evaluation.tiles import Tiling
-from segnet.images import image_files, png_rows
+from segnet.images import image_files, png_rows, strips
 
 NAMES = ("dark", "light", "spot")
 
@@ -67,7 +67,6 @@ def _save(path, mode, **options):
 def test_rows_are_those_of_the_whole_picture(
     tmp_path, monkeypatch, name, mode, options, tall
 ):
-    monkeypatch.setattr(strips, "_DECODED_BYTES", 7 * 50 * 3)
     monkeypatch.setattr(png_rows, "_PIECE_BYTES", 100)
     path = str(tmp_path / name)
     _save(path, "RGB" if mode == "turned" else mode, **options)

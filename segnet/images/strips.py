@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import io
+import mmap
+import os
+import tempfile
 from collections.abc import Callable, Iterator
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 import numpy as np
-import tensorflow as tf
+import simplejpeg
 from PIL import JpegImagePlugin
 
 from segnet.constants import MAX_RECORD_PIXELS
 from segnet.errors import DataError
-from segnet.files import open_regular, read_errors, reason
+from segnet.files import open_regular, read_errors, write_errors
 from segnet.images import decoding, image_files
 from segnet.images.png_rows import PngRows
 
 __all__ = ["Strips", "open_strips"]
 
-# Of a JPEG, decoded at a time: each time it is unpacked from the top.
-_DECODED_BYTES = 1 << 26
 _JPEG = b"\xff\xd8\xff"
 
 
@@ -75,8 +76,9 @@ class Strips:
 def open_strips(path: str, max_pixels: int) -> Iterator[Strips]:
     """Opens a picture.
 
-    An 8-bit PNG that is not interlaced and a JPEG are read row by row; others,
-    and those that EXIF data turns, are decoded whole.
+    An 8-bit PNG that is not interlaced is read row by row, a JPEG from a
+    temporary file with its pixels; others, and those that EXIF data turns, are
+    decoded whole.
 
     Args:
       path: Of the file.
@@ -84,11 +86,12 @@ def open_strips(path: str, max_pixels: int) -> Iterator[Strips]:
 
     Raises:
       DataError: It cannot be read, or has more pixels.
+      RunError: There is no room for temporary files.
     """
     with read_errors(path):
         file = open_regular(path)
-    with file:
-        found = _open_png(path, file) or _open_jpeg(path, file)
+    with file, contextlib.ExitStack() as stack:
+        found = _open_png(path, file) or _open_jpeg(path, file, stack)
         if found is None:
             most = min(max_pixels, MAX_RECORD_PIXELS)
             found = _whole(image_files.load_image(path, most))
@@ -128,8 +131,14 @@ def _open_png(path: str, file: BinaryIO) -> Strips | None:
     return Strips(rows.height, rows.width, read)
 
 
-def _open_jpeg(path: str, file: BinaryIO) -> Strips | None:
-    """Likewise."""
+def _open_jpeg(
+    path: str, file: BinaryIO, stack: contextlib.ExitStack
+) -> Strips | None:
+    """Likewise: it is decoded into a file.
+
+    Raises:
+      RunError: There is no room for temporary files.
+    """
     file.seek(0)
     if file.read(len(_JPEG)) != _JPEG:
         return None
@@ -141,34 +150,35 @@ def _open_jpeg(path: str, file: BinaryIO) -> Strips | None:
         return None
     if header.mode not in ("L", "RGB") or decoding.rotation(header, data):
         return None
+    decoding.check_jpeg(path, header, data)
     width, height = header.size
-    contents = tf.constant(data)
-    step = max(1, _DECODED_BYTES // (3 * width))
-    rows, top = np.empty([0, width, 3], np.uint8), 0
+    with write_errors(tempfile.gettempdir()):
+        # Closed by the stack: "Use a context manager for opening files".
+        decoded = tempfile.TemporaryFile()  # noqa: SIM115
+        stack.enter_context(decoded)
+        # Else a full disk would end the process.
+        os.posix_fallocate(decoded.fileno(), 0, height * width * 3)
+    if not _decode_into(decoded, data):
+        if width * height > MAX_RECORD_PIXELS:
+            raise _damaged(path, "its pixels cannot be decoded")
+        return None  # Judged by who decodes it whole.
 
     def read(count: int) -> np.ndarray:
-        nonlocal rows, top
-        if len(rows) < count:
-            number = min(max(step, count - len(rows)), height - top)
-            window = [top, 0, number, width]
-            rows = np.concatenate([rows, _decode(path, contents, window)])
-            top += number
-        taken, rows = rows[:count], rows[count:]
-        return taken
+        rows = np.fromfile(decoded, np.uint8, count * width * 3)
+        return rows.reshape(count, width, 3)
 
     return Strips(height, width, read)
 
 
+def _decode_into(file: IO[bytes], data: bytes) -> bool:
+    """Puts the pixels of a JPEG into a file of their size, unless damaged."""
+    with mmap.mmap(file.fileno(), 0) as pixels:
+        try:
+            simplejpeg.decode_jpeg(data, "RGB", buffer=pixels)
+        except ValueError:
+            return False
+    return True
+
+
 def _damaged(path: str, why: str) -> DataError:
     return DataError(f"{path}: is damaged or incomplete ({why}); get it again")
-
-
-def _decode(path: str, contents: tf.Tensor, window: list[int]) -> np.ndarray:
-    """A part of a JPEG: first row, first column, number of both."""
-    try:
-        with tf.device("/device:CPU:0"):
-            return tf.io.decode_and_crop_jpeg(
-                contents, window, channels=3, dct_method="INTEGER_ACCURATE"
-            ).numpy()
-    except tf.errors.InvalidArgumentError as error:
-        raise _damaged(path, reason(error)) from None
