@@ -51,6 +51,8 @@ CLASS_WEIGHTINGS = (
 )
 # How much training images are changed at random.
 AUGMENTATIONS = ("none", "basic", "strong")
+# What predictions are written as for labelling tools.
+POLYGON_FORMATS = ("geojson", "coco", "labelme")
 # Number formats of gradients on their way between workers.
 COMPRESSIONS = ("none", "fp16", "bf16")
 # What a program warns of, by the name that --silence takes.

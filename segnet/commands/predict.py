@@ -15,6 +15,7 @@ from segnet.constants import ARCHITECTURES
 from segnet.errors import ConfigError, DataError
 from segnet.evaluation import predict, tiled
 from segnet.evaluation.inputs import Inputs, find_inputs
+from segnet.evaluation.results import Options
 from segnet.evaluation.tiles import SMALLEST_CELLS, Tiling
 from segnet.progress import Progress, say, warn
 from segnet.records.splits import read_manifest
@@ -58,6 +59,15 @@ def run(command: Command) -> int:
     return 1 if problems else 0
 
 
+def _options(command: Command) -> Options:
+    return Options(
+        probabilities=command.probabilities,
+        polygons=command.format,
+        polygon_tolerance=command.polygon_tolerance,
+        max_pixels=command.max_pixels,
+    )
+
+
 def _predict(
     command: Command, trained: TrainedRun, inputs: Inputs, output_dir: str
 ) -> list[str]:
@@ -69,10 +79,7 @@ def _predict(
             inputs.sources,
             output_dir,
             trained.config,
-            options=predict.Options(
-                probabilities=command.probabilities,
-                max_pixels=command.max_pixels,
-            ),
+            options=_options(command),
             are_logits=not trained.predictor.gives_probabilities,
             pad=trained.runtime.needs_static_shapes,
             advance=progress.advance,
@@ -98,8 +105,7 @@ def _predict_tiled(
         output_dir,
         trained.config,
         tiling,
-        max_pixels=command.max_pixels,
-        probabilities=command.probabilities,
+        options=_options(command),
         are_logits=not trained.predictor.gives_probabilities,
         pad=trained.runtime.needs_static_shapes,
         show_progress=True,

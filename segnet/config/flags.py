@@ -23,6 +23,7 @@ from segnet.constants import (
     MAX_PIXELS,
     MAX_RECORD_PIXELS,
     MAX_TILED_PIXELS,
+    POLYGON_FORMATS,
 )
 from segnet.errors import ConfigError
 from segnet.files import expand_path
@@ -54,6 +55,8 @@ class Command:
       image_path: Predict: a file, a folder or a pattern.
       recursive: Predict: whether to look into the folders of a folder.
       probabilities: Predict: whether to write those, too.
+      format: Predict: of polygons, one of `POLYGON_FORMATS`, or empty.
+      polygon_tolerance: Predict: pixels that they may be off.
       tile_size: Predict: pixels of a tile's sides; None: whole pictures.
       tile_scale: Predict: factor from the picture to what the network sees of
         it; None: as of the training images.
@@ -70,6 +73,8 @@ class Command:
     image_path: str
     recursive: bool
     probabilities: bool
+    format: str
+    polygon_tolerance: float
     tile_size: int | None
     tile_scale: float | None
     output_dir: str
@@ -126,6 +131,24 @@ def define_flags(values: flags.FlagValues) -> None:
         False,
         "evaluate, predict: average over mirror images and sizes (0.75, 1 and "
         "1.25 of the input); takes 7 times as long.",
+        flag_values=values,
+    )
+    flags.DEFINE_enum(
+        "format",
+        "",
+        ("", *POLYGON_FORMATS),
+        "predict: also write the labels as polygons, to correct them in a "
+        "labelling tool: geojson and labelme a file for each picture, coco one "
+        f"for all. One of: {', '.join(POLYGON_FORMATS)}.",
+        flag_values=values,
+    )
+    flags.DEFINE_float(
+        "polygon_tolerance",
+        1.0,
+        "predict: with --format, how far polygons may be from the borders of "
+        "the labels, pixels; 0 follows every pixel.",
+        lower_bound=0.0,
+        upper_bound=1000.0,
         flag_values=values,
     )
     flags.DEFINE_integer(
@@ -245,6 +268,8 @@ def parse_command(argv: Sequence[str]) -> Command | str:
         image_path=expand_path(values.image_path),
         recursive=values.recursive,
         probabilities=values.probabilities,
+        format=values.format,
+        polygon_tolerance=values.polygon_tolerance,
         tile_size=values.tile_size,
         tile_scale=values.tile_scale,
         output_dir=expand_path(values.output_dir),

@@ -41,7 +41,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     ),
     "evaluate and predict": (
         "image_path", "recursive", "output_dir", "probabilities",
-        "tile_size", "tile_scale",
+        "format", "polygon_tolerance", "tile_size", "tile_scale",
         "checkpoint", "tta", "eval_batch_size", "max_pixels",
     ),
     "network": (

@@ -13,16 +13,17 @@ import tensorflow as tf
 
 from segnet.config import Config
 from segnet.config.schedule import eval_batch_size
-from segnet.constants import MAX_PIXELS
 from segnet.data import resizing
 from segnet.errors import DataError
 from segnet.evaluation import inference, results
 from segnet.evaluation.ahead import Budget, map_ahead
 from segnet.evaluation.inputs import Source
+from segnet.evaluation.outlines import Outlines, finish
+from segnet.evaluation.results import Options
 from segnet.files import gfile, write_bytes, write_errors
 from segnet.images import image_files, overlay
 
-__all__ = ["Options", "predict"]
+__all__ = ["predict"]
 
 # Pictures that are read ahead or wait to be written. Those that have more
 # pixels than are kept are read a second time when they are written.
@@ -32,25 +33,6 @@ _KEPT_PIXELS = 2**21
 # What is decoded, coloured and encoded at a time, in threads.
 _MAX_PIXELS = 2**26
 _Result = TypeVar("_Result")
-
-
-@dataclasses.dataclass(frozen=True)
-class Options:
-    """What is written, and of what.
-
-    Attributes:
-      probabilities: Whether also `NAME_probabilities.npz`.
-      max_pixels: That a picture may have.
-    """
-
-    probabilities: bool = False
-    max_pixels: int = MAX_PIXELS
-
-    @property
-    def endings(self) -> tuple[str, ...]:
-        """Of the names of the results of a picture."""
-        more = (results.PROBABILITIES,) if self.probabilities else ()
-        return (results.LABELS, results.OVERLAY, *more)
 
 
 def predict(
@@ -114,10 +96,7 @@ def predict(
         for row in _without_problems(written, problems, advance):
             rows.append(row)
             advance(1)
-    try:
-        results.write_table(output_dir, rows, config.class_names)
-    except DataError as error:
-        problems.append(str(error))
+    problems += finish(output_dir, rows, config.class_names, work.outlines)
     return problems
 
 
@@ -152,12 +131,14 @@ class _Work:
         self._config = config
         self._are_logits = are_logits
         self._budget = Budget(_MAX_PIXELS)
+        self.outlines = Outlines(output_dir, config.class_names, options)
 
     def load(self, source: Source) -> _Picture | DataError:
         """A picture, or why it cannot be labelled."""
         path = source.path
         try:
             targets = [self._target(source, x) for x in self._options.endings]
+            targets += self.outlines.targets(source)
             results.check_targets(path, targets)
             with self._budget.taken(image_files.count_pixels(path)):
                 image = image_files.load_image(path, self._options.max_pixels)
@@ -219,6 +200,7 @@ class _Work:
                 self._target(source, results.PROBABILITIES),
                 results.encode_probabilities(found, names),
             )
+        self.outlines.add(source, label)
         return results.Row(
             source.file,
             height,

@@ -12,7 +12,9 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
+from segnet.constants import MAX_PIXELS
 from segnet.errors import DataError
+from segnet.evaluation import polygon_files
 from segnet.files import gfile, read_errors, write_bytes
 from segnet.images import png
 
@@ -22,7 +24,9 @@ __all__ = [
     "PROBABILITIES",
     "SOFTWARE",
     "TABLE",
+    "Options",
     "Row",
+    "check_own",
     "check_targets",
     "encode_probabilities",
     "is_result",
@@ -41,12 +45,40 @@ PROBABILITIES = "_probabilities.npz"
 # The name of the table of all pictures.
 TABLE = "predictions.csv"
 _COLUMNS = ("file", "height", "width", "confidence")
-# How the files of each kind begin, from the byte at which that is told.
+# How the files of each kind begin, from the byte at which that is told. COCO's
+# come before LabelMe's, whose names end in less.
 _MARKS = {
     PROBABILITIES: (30, b"probabilities.npy"),
     TABLE: (0, ",".join(_COLUMNS).encode()),
+    **{
+        ending: (0, polygon_files.MARKS[ending])
+        for ending in sorted(polygon_files.MARKS, key=len, reverse=True)
+    },
 }
 _HEAD_BYTES = 100
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """What is written, and of what.
+
+    Attributes:
+      probabilities: Whether also `NAME_probabilities.npz`.
+      polygons: Format of polygons, of `constants.POLYGON_FORMATS`; empty: none.
+      polygon_tolerance: See `polygons.find_polygons`.
+      max_pixels: That a picture may have.
+    """
+
+    probabilities: bool = False
+    polygons: str = ""
+    polygon_tolerance: float = 1.0
+    max_pixels: int = MAX_PIXELS
+
+    @property
+    def endings(self) -> tuple[str, ...]:
+        """Of the names of the results of a picture."""
+        more = (PROBABILITIES,) if self.probabilities else ()
+        return (LABELS, OVERLAY, *more)
 
 
 def result_path(output_dir: str, name: str, ending: str) -> str:
@@ -140,6 +172,20 @@ def shares_of(label: np.ndarray, num_classes: int) -> tuple[float, ...]:
     return tuple(count / label.size for count in counts)
 
 
+def check_own(path: str) -> None:
+    """Refuses to replace a file of all pictures that is none of ours.
+
+    Raises:
+      DataError: Something else has this name.
+    """
+    if not may_write(path):
+        raise DataError(
+            f"{path}: is not written, because a file that is no result of an "
+            "earlier prediction is there; move it away or give another "
+            "--output_dir"
+        )
+
+
 def write_table(
     output_dir: str, rows: Sequence[Row], class_names: Sequence[str]
 ) -> None:
@@ -150,12 +196,7 @@ def write_table(
       RunError: It cannot be written.
     """
     path = os.path.join(output_dir, TABLE)
-    if not may_write(path):
-        raise DataError(
-            f"{path}: is there and no table of an earlier prediction, so the "
-            "shares of the classes are not written; move it away or give "
-            "another --output_dir"
-        )
+    check_own(path)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*_COLUMNS, *class_names])

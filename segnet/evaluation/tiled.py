@@ -16,6 +16,7 @@ from segnet.config import Config
 from segnet.errors import DataError
 from segnet.evaluation import results
 from segnet.evaluation.inputs import Source
+from segnet.evaluation.outlines import Outlines, finish
 from segnet.evaluation.tiles import Labelled, Tiling, label_strips
 from segnet.files import gfile, write_bytes, write_errors
 from segnet.images import overlay, png
@@ -35,8 +36,7 @@ def predict_tiled(
     config: Config,
     tiling: Tiling,
     *,
-    max_pixels: int,
-    probabilities: bool = False,
+    options: results.Options,
     are_logits: bool = True,
     pad: bool = True,
     show_progress: bool = False,
@@ -52,8 +52,7 @@ def predict_tiled(
       output_dir: Folder to write to; made if needed.
       config: Of the run: names of the classes, batch size.
       tiling: How pictures are cut.
-      max_pixels: That a picture may have.
-      probabilities: Whether these are written, too.
+      options: What is written.
       are_logits: False if the predictor gives probabilities.
       pad: Whether the last pass is filled up, for static shapes.
       show_progress: Whether the tiles of each picture are counted.
@@ -69,13 +68,20 @@ def predict_tiled(
         gfile(output_dir).makedirs(output_dir)
     problems: list[str] = []
     rows: list[results.Row] = []
+    outlines = Outlines(output_dir, config.class_names, options)
 
     def label(source: Source) -> results.Row:
-        targets = _Targets(output_dir, source, probabilities)
-        with open_strips(source.path, max_pixels) as strips:
+        targets = _Targets(output_dir, source, options, outlines)
+        with open_strips(source.path, options.max_pixels) as strips:
+            outlines.check_size(source, strips.height * strips.width)
             size = (strips.height, strips.width)
             count = math.prod(len(tiling.starts(length)) for length in size)
-            outcome = _Outcome(*size, config.class_names, probabilities)
+            outcome = _Outcome(
+                *size,
+                config.class_names,
+                options.probabilities,
+                keep_labels=bool(outlines),
+            )
             with Progress(
                 count, unit="tile", label=source.file, enabled=show_progress
             ) as progress:
@@ -87,10 +93,12 @@ def predict_tiled(
                     are_logits=are_logits,
                     batch_size=config.eval_batch_size or 1,
                     pad=pad,
-                    keep_probabilities=probabilities,
+                    keep_probabilities=options.probabilities,
                     advance=progress.advance,
                 )
                 targets.write(outcome, outcome.labels(labelled))
+        if outlines:
+            outlines.add(source, outcome.label())
         return outcome.row(source.file)
 
     for source in sources:
@@ -98,10 +106,7 @@ def predict_tiled(
             rows.append(label(source))
         except DataError as error:
             problems.append(str(error))
-    try:
-        results.write_table(output_dir, rows, config.class_names)
-    except DataError as error:
-        problems.append(str(error))
+    problems += finish(output_dir, rows, config.class_names, outlines)
     return problems
 
 
@@ -114,8 +119,10 @@ class _Outcome:
         width: int,
         class_names: tuple[str, ...],
         probabilities: bool,
+        keep_labels: bool,
     ) -> None:
         """Has seen nothing yet."""
+        self._labels: list[np.ndarray] | None = [] if keep_labels else None
         self.height, self.width = height, width
         self._names = class_names
         self._step = math.ceil(math.sqrt(height * width / _OVERLAY_PIXELS))
@@ -160,9 +167,15 @@ class _Outcome:
                 )
             )
             top += len(strip.label)
+            if self._labels is not None:
+                self._labels.append(strip.label)
             if file is not None and strip.probabilities is not None:
                 file.write(strip.probabilities.tobytes())
             yield strip.label
+
+    def label(self) -> np.ndarray:
+        """All labels, uint8 `[height, width]`, where they were kept."""
+        return np.concatenate(self._labels or [])
 
     def overlay(self) -> bytes:
         """The picture under its colours, made smaller if it is a large one."""
@@ -190,21 +203,24 @@ class _Targets:
     """The files of a picture's results."""
 
     def __init__(
-        self, output_dir: str, source: Source, probabilities: bool
+        self,
+        output_dir: str,
+        source: Source,
+        options: results.Options,
+        outlines: Outlines,
     ) -> None:
         """Looks for what is there.
 
         Raises:
           DataError: Something that is no result of an earlier prediction.
         """
-        endings = [results.LABELS, results.OVERLAY]
-        if probabilities:
-            endings.append(results.PROBABILITIES)
         self._paths = {
             ending: results.result_path(output_dir, source.name, ending)
-            for ending in endings
+            for ending in options.endings
         }
-        results.check_targets(source.path, [*self._paths.values()])
+        results.check_targets(
+            source.path, [*self._paths.values(), *outlines.targets(source)]
+        )
 
     def write(self, outcome: _Outcome, labels: Iterator[np.ndarray]) -> None:
         """Writes all results, once the last row was labelled.

@@ -55,7 +55,9 @@ def test_tiles_give_the_labels_of_the_whole_picture(trained, tmp_path):
 
 def test_what_is_said_of_tiles(trained, tmp_path, capsys):
     _draw(tmp_path)
-    assert main.main(_command(trained, tmp_path, "--tile_scale=0.5")) == 0
+    command = _command(trained, tmp_path, "--tile_scale=0.5", "--format=coco")
+    assert main.main(command) == 0
+    assert (tmp_path / "predictions_coco.json").exists()
     out = capsys.readouterr().out
     assert (
         "tiles of 256x256 pixels, which the network sees at 128x128 "

@@ -367,7 +367,7 @@ def test_a_table_of_somebody_else_stays(tmp_path):
     _picture(tmp_path / "a.png", 16, 32)
     (tmp_path / "predictions.csv").write_text("file,mine\n")
     (line,) = _predict(find_inputs(str(tmp_path)).sources, tmp_path)
-    assert line.startswith(f"{tmp_path}/predictions.csv: is there and no table")
+    assert line.startswith(f"{tmp_path}/predictions.csv: is not written, ")
     assert (tmp_path / "predictions.csv").read_text() == "file,mine\n"
     assert (tmp_path / "a_labels.png").exists()
 

@@ -13,6 +13,7 @@ from segnet.config import Config
 from segnet.errors import DataError
 from segnet.evaluation import tiled
 from segnet.evaluation.inputs import Source
+from segnet.evaluation.results import Options
 from segnet.evaluation.tiles import Tiling
 from segnet.images import image_files, png_rows, strips
 
@@ -173,7 +174,7 @@ def _tiled(tmp_path, image, tiling, config=CONFIG, **options):
     Image.fromarray(image).save(path)
     problems = tiled.predict_tiled(
         _network, [Source(str(path), "a.png")], str(tmp_path / "out"), config,
-        tiling, max_pixels=10**6, **options,
+        tiling, options=Options(max_pixels=10**6, **options),
     )  # fmt: skip
     assert problems == []
     with Image.open(tmp_path / "out" / "a_labels.png") as labels:
@@ -250,7 +251,7 @@ def test_a_damaged_picture_leaves_nothing_and_others_are_done(tmp_path):
         str(tmp_path / "out"),
         CONFIG,
         Tiling(64, 16, 64),
-        max_pixels=10**6,
+        options=Options(max_pixels=10**6),
     )
     assert len(problems) == 1
     assert problems[0].startswith(f"{tmp_path / 'b.png'}: is damaged")
