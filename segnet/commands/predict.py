@@ -15,6 +15,7 @@ from segnet.constants import ARCHITECTURES
 from segnet.errors import ConfigError, DataError
 from segnet.evaluation import predict, tiled
 from segnet.evaluation.inputs import Inputs, find_inputs
+from segnet.evaluation.outlines import Outcome
 from segnet.evaluation.results import Options
 from segnet.evaluation.tiles import SMALLEST_CELLS, Tiling
 from segnet.progress import Progress, say, warn
@@ -48,12 +49,16 @@ def run(command: Command) -> int:
     say(f"weights: {trained.weights}")
     output_dir = command.output_dir or predictions_dir(config.workdir)
     if tiling is None:
-        problems = _predict(command, trained, inputs, output_dir)
+        outcome = _predict(command, trained, inputs, output_dir)
     else:
-        problems = _predict_tiled(command, trained, inputs, output_dir, tiling)
-    count = len(inputs.sources)
-    say(f"{count - len(problems)} of {count} images labelled: {output_dir}")
-    problems = [*inputs.problems, *problems]
+        outcome = _predict_tiled(command, trained, inputs, output_dir, tiling)
+    done = []
+    if inputs.sources or not inputs.films:
+        done.append(f"{outcome.images} of {len(inputs.sources)} images")
+    if inputs.films:
+        done.append(f"{outcome.frames} frames of {len(inputs.films)} films")
+    say(f"{' and '.join(done)} labelled: {output_dir}")
+    problems = [*inputs.problems, *outcome.problems]
     for problem in problems:
         say(f"segnet: {problem}", sys.stderr)
     return 1 if problems else 0
@@ -64,21 +69,23 @@ def _options(command: Command) -> Options:
         probabilities=command.probabilities,
         polygons=command.format,
         polygon_tolerance=command.polygon_tolerance,
+        overlay_video=command.overlay_video,
         max_pixels=command.max_pixels,
     )
 
 
 def _predict(
     command: Command, trained: TrainedRun, inputs: Inputs, output_dir: str
-) -> list[str]:
-    """Labels whole pictures; returns what went wrong."""
-    count = len(inputs.sources)
+) -> Outcome:
+    """Labels whole pictures, and films."""
+    count = len(inputs.sources) + len(inputs.films)
     with Progress(count, unit="image", label="predict") as progress:
         return predict.predict(
             trained.predictor,
             inputs.sources,
             output_dir,
             trained.config,
+            films=inputs.films,
             options=_options(command),
             are_logits=not trained.predictor.gives_probabilities,
             pad=trained.runtime.needs_static_shapes,
@@ -92,14 +99,14 @@ def _predict_tiled(
     inputs: Inputs,
     output_dir: str,
     tiling: Tiling,
-) -> list[str]:
-    """Labels pictures in tiles; returns what went wrong."""
+) -> Outcome:
+    """Labels pictures in tiles."""
     say(
         f"tiles of {tiling.size}x{tiling.size} pixels, which the network sees "
         f"at {tiling.seen}x{tiling.seen} (--tile_scale="
         f"{tiling.seen / tiling.size:.4g})"
     )
-    return tiled.predict_tiled(
+    outcome = tiled.predict_tiled(
         trained.predictor,
         inputs.sources,
         output_dir,
@@ -110,6 +117,11 @@ def _predict_tiled(
         pad=trained.runtime.needs_static_shapes,
         show_progress=True,
     )
+    films = [
+        f"{film.path}: films are not cut into tiles; leave --tile_size out"
+        for film in inputs.films
+    ]
+    return dataclasses.replace(outcome, problems=[*outcome.problems, *films])
 
 
 def _tiling(command: Command, config: Config) -> Tiling:

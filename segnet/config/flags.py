@@ -57,6 +57,7 @@ class Command:
       probabilities: Predict: whether to write those, too.
       format: Predict: of polygons, one of `POLYGON_FORMATS`, or empty.
       polygon_tolerance: Predict: pixels that they may be off.
+      overlay_video: Predict: whether a film gets a film as overlay.
       tile_size: Predict: pixels of a tile's sides; None: whole pictures.
       tile_scale: Predict: factor from the picture to what the network sees of
         it; None: as of the training images.
@@ -75,6 +76,7 @@ class Command:
     probabilities: bool
     format: str
     polygon_tolerance: float
+    overlay_video: bool
     tile_size: int | None
     tile_scale: float | None
     output_dir: str
@@ -95,7 +97,7 @@ def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_string(
         "image_path",
         "",
-        "predict: an image file, a folder of images, or a pattern in quotes "
+        "predict: an image file, a video, a folder, or a pattern in quotes "
         "such as 'photos/**/*.jpg'.",
         flag_values=values,
     )
@@ -149,6 +151,13 @@ def define_flags(values: flags.FlagValues) -> None:
         "the labels, pixels; 0 follows every pixel.",
         lower_bound=0.0,
         upper_bound=1000.0,
+        flag_values=values,
+    )
+    flags.DEFINE_boolean(
+        "overlay_video",
+        False,
+        "predict: for a film one film, NAME_overlay.mp4, in the place of an "
+        "overlay for each frame.",
         flag_values=values,
     )
     flags.DEFINE_integer(
@@ -270,6 +279,7 @@ def parse_command(argv: Sequence[str]) -> Command | str:
         probabilities=values.probabilities,
         format=values.format,
         polygon_tolerance=values.polygon_tolerance,
+        overlay_video=values.overlay_video,
         tile_size=values.tile_size,
         tile_scale=values.tile_scale,
         output_dir=expand_path(values.output_dir),

@@ -55,7 +55,7 @@ MODES_ELSEWHERE = {
     "evaluate_model": "main.py --mode=evaluate",
     "verify_dataset": f"{_CONVERTER} --verify_only",
     "visualize_dataset": "nothing",
-    "predict_video": "nothing",
+    "predict_video": "main.py --mode=predict --image_path=FILM --overlay_video",
 }
 
 

@@ -11,8 +11,12 @@ from collections.abc import Iterator
 from segnet.errors import ConfigError, DataError
 from segnet.evaluation import results
 from segnet.images import image_files
+from segnet.images.films import FILM_SUFFIXES, count_pages
 
 __all__ = ["Inputs", "Source", "find_inputs"]
+
+# Each once, in this order.
+_SUFFIXES = tuple(dict.fromkeys((*image_files.IMAGE_SUFFIXES, *FILM_SUFFIXES)))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,15 +26,23 @@ class Source:
     Attributes:
       path: Of the file.
       file: The same from the folder that was named.
+      frame: Of a film, from 1; 0 of a picture, and of a film as a whole.
     """
 
     path: str
     file: str
+    frame: int = 0
 
     @property
     def name(self) -> str:
         """Of its results, without their endings: with its sub-folders."""
-        return os.path.splitext(self.file)[0]
+        name = os.path.splitext(self.file)[0]
+        return f"{name}/{self.frame:06d}" if self.frame else name
+
+    @property
+    def shown(self) -> str:
+        """What a table calls it."""
+        return f"{self.file}#{self.frame}" if self.frame else self.file
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,11 +51,13 @@ class Inputs:
 
     Attributes:
       sources: The pictures, sorted by folder and name.
+      films: What has several frames, likewise.
       problems: One line for each link to a picture that is not there.
       left_aside: What else is there, from the folder that was named.
     """
 
     sources: list[Source]
+    films: list[Source] = dataclasses.field(default_factory=list)
     problems: list[str] = dataclasses.field(default_factory=list)
     left_aside: list[str] = dataclasses.field(default_factory=list)
 
@@ -67,7 +81,9 @@ def find_inputs(image_path: str, *, recursive: bool = False) -> Inputs:
             "--mode=predict needs --image_path: an image file or a folder"
         )
     if os.path.isfile(image_path):
-        return Inputs([Source(image_path, os.path.basename(image_path))])
+        found = Inputs([])
+        _take(Source(image_path, os.path.basename(image_path)), found)
+        return found
     if os.path.isdir(image_path):
         found = _in_folder(image_path, image_path, recursive)
     elif glob.has_magic(image_path) and not os.path.lexists(image_path):
@@ -79,30 +95,37 @@ def find_inputs(image_path: str, *, recursive: bool = False) -> Inputs:
             f"--image_path={image_path} {what}; give an image file, a folder "
             "of images or a pattern"
         )
-    if not found.sources and not found.problems:
+    if not (found.sources or found.films or found.problems):
         deeper = "" if recursive else ", or --recursive for the folders in it"
         raise DataError(
             f"{image_path}: no image to label here "
-            f"({', '.join(image_files.IMAGE_SUFFIXES)}; results of earlier "
+            f"({', '.join(_SUFFIXES)}; results of earlier "
             f"predictions are none); give another --image_path{deeper}"
         )
-    _check_names(found.sources)
+    _check_names([*found.sources, *found.films])
     return found
+
+
+def _take(source: Source, found: Inputs) -> None:
+    """Puts a file where it belongs."""
+    is_film = source.path.lower().endswith(FILM_SUFFIXES)
+    if is_film and source.path.lower().endswith(image_files.IMAGE_SUFFIXES):
+        is_film = count_pages(source.path) > 1
+    (found.films if is_film else found.sources).append(source)
 
 
 def _in_folder(folder: str, root: str, recursive: bool) -> Inputs:
     """What is in a folder, with paths from the folder `root`."""
     found = Inputs([])
     for place in _folders(folder) if recursive else [folder]:
-        images = [str(path) for path in image_files.list_images(place)]
+        listed = image_files.list_images(place, _SUFFIXES)
+        images = [str(path) for path in listed]
         problems, left_aside = _look_aside(place, set(images), recursive)
         found.problems.extend(problems)
         found.left_aside.extend(os.path.relpath(x, root) for x in left_aside)
-        found.sources.extend(
-            Source(path, os.path.relpath(path, root))
-            for path in images
-            if not _is_result(path)
-        )
+        for path in images:
+            if not _is_result(path):
+                _take(Source(path, os.path.relpath(path, root)), found)
     return found
 
 
@@ -127,6 +150,7 @@ def _matches(pattern: str, recursive: bool) -> Inputs:
         if recursive and os.path.isdir(path):
             inside = _in_folder(path, root, recursive)
             found.sources.extend(inside.sources)
+            found.films.extend(inside.films)
             found.problems.extend(inside.problems)
             found.left_aside.extend(inside.left_aside)
         elif not _is_image_name(path) or os.path.isdir(path):
@@ -134,15 +158,20 @@ def _matches(pattern: str, recursive: bool) -> Inputs:
         elif not os.path.exists(path):
             found.problems.append(_dead_link(path))
         elif not _is_result(path):
-            found.sources.append(Source(path, file))
-    # `**` finds a folder and what is in it.
-    unique = sorted({source.path: source for source in found.sources}.values(),
-                    key=lambda source: os.path.split(source.file))  # fmt: skip
-    return dataclasses.replace(found, sources=unique)
+            _take(Source(path, file), found)
+    return dataclasses.replace(
+        found, sources=_unique(found.sources), films=_unique(found.films)
+    )
+
+
+def _unique(sources: list[Source]) -> list[Source]:
+    """Each once: `**` finds a folder and what is in it."""
+    by_path = {source.path: source for source in sources}
+    return sorted(by_path.values(), key=lambda x: os.path.split(x.file))
 
 
 def _is_image_name(path: str) -> bool:
-    return path.lower().endswith(image_files.IMAGE_SUFFIXES)
+    return path.lower().endswith(_SUFFIXES)
 
 
 def _is_result(path: str) -> bool:

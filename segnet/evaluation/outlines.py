@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import threading
 from collections.abc import Sequence
@@ -15,7 +16,23 @@ from segnet.evaluation.inputs import Source
 from segnet.evaluation.polygons import find_polygons
 from segnet.files import write_bytes
 
-__all__ = ["Outlines", "finish"]
+__all__ = ["Outcome", "Outlines", "finish"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What came of a prediction.
+
+    Attributes:
+      images: Pictures that were labelled.
+      frames: Frames of films that were.
+      problems: One line for each that was not, and for a file of all pictures
+        that could not be written.
+    """
+
+    images: int
+    frames: int
+    problems: list[str]
 
 
 class Outlines:
@@ -114,21 +131,23 @@ class Outlines:
 def finish(
     output_dir: str,
     rows: Sequence[results.Row],
+    problems: Sequence[str],
     class_names: tuple[str, ...],
     outlines: Outlines,
-) -> list[str]:
-    """Writes what is about all pictures; returns what went wrong.
+) -> Outcome:
+    """Writes what is about all pictures.
 
     Args:
       output_dir: Folder of the results.
-      rows: One for each picture.
+      rows: One for each picture and each frame.
+      problems: One line for each that was not labelled.
       class_names: One for each class.
       outlines: Of the pictures.
 
     Raises:
       RunError: A file cannot be written.
     """
-    problems = []
+    problems = list(problems)
     for write in (
         lambda: results.write_table(output_dir, rows, class_names),
         outlines.finish,
@@ -137,4 +156,5 @@ def finish(
             write()
         except DataError as error:
             problems.append(str(error))
-    return problems
+    frames = sum(row.is_frame for row in rows)
+    return Outcome(len(rows) - frames, frames, problems)

@@ -17,8 +17,10 @@ from segnet.errors import DataError
 from segnet.evaluation import polygon_files
 from segnet.files import gfile, read_errors, write_bytes
 from segnet.images import png
+from segnet.images.films import MARK
 
 __all__ = [
+    "FILM",
     "LABELS",
     "OVERLAY",
     "PROBABILITIES",
@@ -42,6 +44,8 @@ SOFTWARE = "segnet"
 LABELS = "_labels.png"
 OVERLAY = "_overlay.png"
 PROBABILITIES = "_probabilities.npz"
+# Of a film as a whole.
+FILM = "_overlay.mp4"
 # The name of the table of all pictures.
 TABLE = "predictions.csv"
 _COLUMNS = ("file", "height", "width", "confidence")
@@ -56,6 +60,8 @@ _MARKS = {
     },
 }
 _HEAD_BYTES = 100
+# Of a film: its index, at whose end it is named, is in front.
+_FILM_HEAD_BYTES = 1 << 23
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,12 +72,15 @@ class Options:
       probabilities: Whether also `NAME_probabilities.npz`.
       polygons: Format of polygons, of `constants.POLYGON_FORMATS`; empty: none.
       polygon_tolerance: See `polygons.find_polygons`.
+      overlay_video: Whether a film gets one film as overlay, in the place of a
+        picture for each frame.
       max_pixels: That a picture may have.
     """
 
     probabilities: bool = False
     polygons: str = ""
     polygon_tolerance: float = 1.0
+    overlay_video: bool = False
     max_pixels: int = MAX_PIXELS
 
     @property
@@ -98,6 +107,8 @@ def is_result(path: str) -> bool:
     Raises:
       DataError: It cannot be read.
     """
+    if path.endswith(FILM):
+        return os.path.isfile(path) and _is_own_film(path)
     is_picture = path.endswith((LABELS, OVERLAY))
     mark = next((_MARKS[x] for x in _MARKS if path.endswith(x)), None)
     if not (is_picture or mark) or gfile(path).isdir(path):
@@ -108,6 +119,11 @@ def is_result(path: str) -> bool:
         start, begin = mark
         return head[start:].startswith(begin)
     return png.written_by(SOFTWARE, head)
+
+
+def _is_own_film(path: str) -> bool:
+    with read_errors(path), gfile(path).GFile(path, "rb") as file:
+        return MARK in file.read(_FILM_HEAD_BYTES)
 
 
 def may_write(path: str) -> bool:
@@ -157,6 +173,7 @@ class Row:
       width: Likewise.
       confidence: Mean probability of the label, 0 to 1.
       shares: Of the pixels, for each class, 0 to 1.
+      is_frame: Whether it is a frame of a film.
     """
 
     file: str
@@ -164,6 +181,7 @@ class Row:
     width: int
     confidence: float
     shares: tuple[float, ...]
+    is_frame: bool = False
 
 
 def shares_of(label: np.ndarray, num_classes: int) -> tuple[float, ...]:

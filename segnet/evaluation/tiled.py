@@ -16,7 +16,7 @@ from segnet.config import Config
 from segnet.errors import DataError
 from segnet.evaluation import results
 from segnet.evaluation.inputs import Source
-from segnet.evaluation.outlines import Outlines, finish
+from segnet.evaluation.outlines import Outcome, Outlines, finish
 from segnet.evaluation.tiles import Labelled, Tiling, label_strips
 from segnet.files import gfile, write_bytes, write_errors
 from segnet.images import overlay, png
@@ -40,7 +40,7 @@ def predict_tiled(
     are_logits: bool = True,
     pad: bool = True,
     show_progress: bool = False,
-) -> list[str]:
+) -> Outcome:
     """Does what `predict.predict` does, tile by tile and row by row.
 
     Memory does not grow with the height of a picture, and with its width by
@@ -56,10 +56,6 @@ def predict_tiled(
       are_logits: False if the predictor gives probabilities.
       pad: Whether the last pass is filled up, for static shapes.
       show_progress: Whether the tiles of each picture are counted.
-
-    Returns:
-      One line for each picture that was not labelled, and for a table that
-      could not be written.
 
     Raises:
       RunError: If a result cannot be written.
@@ -106,8 +102,7 @@ def predict_tiled(
             rows.append(label(source))
         except DataError as error:
             problems.append(str(error))
-    problems += finish(output_dir, rows, config.class_names, outlines)
-    return problems
+    return finish(output_dir, rows, problems, config.class_names, outlines)
 
 
 class _Outcome:

@@ -13,7 +13,13 @@ from PIL import Image, ImageDraw, ImageFont
 from segnet.constants import IGNORE_LABEL, MAX_CLASSES
 from segnet.images import png
 
-__all__ = ["PALETTE", "colour_labels", "encode_overlay"]
+__all__ = [
+    "PALETTE",
+    "blend_labels",
+    "colour_labels",
+    "draw_classes",
+    "encode_overlay",
+]
 
 _OPACITY = 0.5
 # A smaller image is enlarged, so that it can be looked at beside its legend.
@@ -168,3 +174,42 @@ def _share(counts: np.ndarray, index: int) -> str:
     """Share of the pixels in per cent; small ones do not become 0."""
     share = 100 * counts[index] / counts.sum()
     return f"{share:.0f} %" if share >= 1 else "<1 %"
+
+
+def blend_labels(image: np.ndarray, label: np.ndarray) -> np.ndarray:
+    """Blends the class colours over an image, without a legend.
+
+    Args:
+      image: uint8 `[height, width, 3]`, RGB.
+      label: uint8 `[height, width]`, class ids.
+
+    Returns:
+      uint8 `[height, width, 3]`.
+    """
+    return np.concatenate(list(_blend(image, label, 1)))
+
+
+def draw_classes(class_names: tuple[str, ...], width: int) -> np.ndarray:
+    """A legend of all classes, for pictures that are shown one after another.
+
+    Args:
+      class_names: One for each class.
+      width: Of the legend, pixels.
+
+    Returns:
+      uint8 `[rows, width, 3]`.
+    """
+    size = min(max(12, width // 50), _LARGEST_TEXT)
+    names = [_text(f"{name} ", size) for name in class_names]
+    cell = 2 * size + max(name.width for name in names)
+    columns = max(1, (width - size) // (cell + size))
+    rows, row_height = math.ceil(len(names) / columns), size * 3 // 2
+    legend = Image.new("RGB", (width, rows * row_height + size), "white")
+    draw = ImageDraw.Draw(legend)
+    for index, name in enumerate(names):
+        row, column = divmod(index, columns)
+        x = size + column * (cell + size)
+        y = size // 2 + row * row_height
+        draw.rectangle((x, y + 2, x + size, y + 2 + size), fill=PALETTE[index])
+        legend.paste("black", (x + size * 3 // 2, y), name)
+    return np.asarray(legend)

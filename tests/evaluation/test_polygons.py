@@ -127,11 +127,11 @@ def _write(folder, kind, tolerance, tiling=None):
     if tiling:
         problems = tiled.predict_tiled(
             _network, sources, out, config, tiling, options=options
-        )
+        ).problems
     else:
         problems = predict.predict(
             _network, sources, out, config, options=options
-        )
+        ).problems
     assert problems == []
     return labels
 
@@ -211,7 +211,7 @@ def test_what_was_corrected_is_not_replaced(tmp_path):
     problems = predict.predict(
         _network, sources, str(tmp_path / "out"), config,
         options=Options(polygons="labelme"),
-    )  # fmt: skip
+    ).problems  # fmt: skip
     assert len(problems) == 1
     assert "is not labelled, because" in problems[0]
     assert "a.json is there" in problems[0]

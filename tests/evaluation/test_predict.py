@@ -51,7 +51,7 @@ def _predict(sources, output, batch_size=2, **options):
         str(output),
         config,
         options=predict.Options(**options),
-    )
+    ).problems
 
 
 def test_labels_have_the_own_size_of_each_picture(tmp_path):
@@ -191,12 +191,12 @@ def test_results_are_replaced_and_are_no_pictures_the_next_time(tmp_path):
 def test_what_else_is_in_the_folder_is_told(tmp_path):
     _picture(tmp_path / "a.png", 20, 24)
     (tmp_path / "b.jpg").symlink_to(tmp_path / "moved.jpg")
-    (tmp_path / "c.tif").touch()
+    (tmp_path / "c.txt").touch()
     (tmp_path / ".hidden").touch()
     (tmp_path / "more").mkdir()
     found = find_inputs(str(tmp_path))
     assert found.sources == _sources([tmp_path / "a.png"])
-    assert found.left_aside == ["c.tif", "more"]
+    assert found.left_aside == ["c.txt", "more"]
     (line,) = found.problems
     assert line.startswith(f"{tmp_path / 'b.jpg'}: is a link to nothing")
 
@@ -260,7 +260,8 @@ def predictor(images):
     level = tf.cast(images[..., :1], tf.float32)
     return tf.sin(level * tf.range(30, dtype=tf.float32))
 sources = [Source(path, path[-5:]) for path in sys.argv[1:]]
-assert predict.predict(predictor, sources, sys.argv[1] + "_out", config) == []
+out = sys.argv[1] + "_out"
+assert predict.predict(predictor, sources, out, config).problems == []
 """
 
 
@@ -395,7 +396,7 @@ def test_probabilities_are_bytes_for_each_class(
             config,
             options=predict.Options(probabilities=True),
             are_logits=are_logits,
-        )
+        ).problems
         assert problems == []
         with np.load(output / "grey_probabilities.npz") as arrays:
             assert arrays["class_names"].tolist() == list(NAMES)

@@ -175,7 +175,7 @@ def _tiled(tmp_path, image, tiling, config=CONFIG, **options):
     problems = tiled.predict_tiled(
         _network, [Source(str(path), "a.png")], str(tmp_path / "out"), config,
         tiling, options=Options(max_pixels=10**6, **options),
-    )  # fmt: skip
+    ).problems  # fmt: skip
     assert problems == []
     with Image.open(tmp_path / "out" / "a_labels.png") as labels:
         assert labels.mode == "L"
@@ -252,7 +252,7 @@ def test_a_damaged_picture_leaves_nothing_and_others_are_done(tmp_path):
         CONFIG,
         Tiling(64, 16, 64),
         options=Options(max_pixels=10**6),
-    )
+    ).problems
     assert len(problems) == 1
     assert problems[0].startswith(f"{tmp_path / 'b.png'}: is damaged")
     written = sorted(path.name for path in (tmp_path / "out").iterdir())
