@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from segnet import errors as errors
     from segnet.api import convert as convert
     from segnet.api import evaluate as evaluate
+    from segnet.api import export as export
     from segnet.api import load as load
     from segnet.api import recipe as recipe
     from segnet.api import train as train
@@ -37,6 +38,7 @@ __all__ = [
     "convert",
     "errors",
     "evaluate",
+    "export",
     "load",
     "recipe",
     "train",
@@ -49,6 +51,7 @@ _MODULES = {
     "TrainResult": "segnet.training.start",
     "convert": "segnet.api",
     "evaluate": "segnet.api",
+    "export": "segnet.api",
     "load": "segnet.api",
     "recipe": "segnet.api",
     "train": "segnet.api",
@@ -70,8 +73,9 @@ def __dir__() -> list[str]:
 class _Package(types.ModuleType):
     """This package as a module: its public names stay what they are.
 
-    The import system would put the package `segnet.convert` in the place of the
-    function; that one is reached by `from segnet.convert import ...`.
+    The import system would put the packages `segnet.convert` and
+    `segnet.export` in the place of functions; they are reached by
+    `from segnet.convert import ...`.
     """
 
     def __setattr__(self, name: str, value: object) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from segnet.records.manifest import Manifest
     from segnet.training.start import TrainResult
 
-__all__ = ["convert", "evaluate", "load", "recipe", "train"]
+__all__ = ["convert", "evaluate", "export", "load", "recipe", "train"]
 
 _Path = str | os.PathLike[str]
 # A name of an option as programs write it, and what Python has help() for.
@@ -230,6 +230,48 @@ def evaluate(
         from segnet.commands.evaluate import score
 
         return score(command)[1]
+
+
+def export(
+    workdir: _Path,
+    formats: Sequence[str] = ("saved_model",),
+    *,
+    data_dir: _Path = "",
+    split: str = "",
+    checkpoint: _Path = "best",
+    force: bool = False,
+) -> dict[str, Any]:
+    """Writes a trained network as files that run without this package.
+
+    As `segnet --mode=export`: into `WORKDIR/export`. Each is run in a process
+    of its own on images of the evaluation split.
+
+    Args:
+      workdir: Of the run.
+      formats: `saved_model`.
+      data_dir: Where the records are now; where they were by default.
+      split: Whose images are compared; the run's evaluation split by default.
+      checkpoint: `best`, `latest` or the path of a checkpoint.
+      force: Keep files that do not agree with the network, too.
+
+    Returns:
+      The content of `export.json`: of each of the `formats` its `agreement`
+      with the network, `mean_iou`, `milliseconds` an image and `bytes`.
+
+    Raises:
+      ConfigError: There is no such run, or an argument cannot be used.
+      DataError: Records or weights cannot be read.
+      RunError: A file does not agree with the network, or cannot be written.
+    """
+    given = _given({
+        "workdir": workdir, "data_dir": data_dir, "eval_split": split,
+        "checkpoint": checkpoint,
+    })  # fmt: skip
+    given |= {"export_format": tuple(formats), "export_force": force}
+    with _ready("export", given) as command:
+        from segnet.commands.export import export
+
+        return export(command)
 
 
 def load(

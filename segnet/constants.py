@@ -53,6 +53,8 @@ CLASS_WEIGHTINGS = (
 AUGMENTATIONS = ("none", "basic", "strong")
 # What predictions are written as for labelling tools.
 POLYGON_FORMATS = ("geojson", "coco", "labelme")
+# Files that a network is exported as.
+EXPORT_FORMATS = ("saved_model",)
 # Number formats of gradients on their way between workers.
 COMPRESSIONS = ("none", "fp16", "bf16")
 # What a program warns of, by the name that --silence takes.

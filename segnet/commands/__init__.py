@@ -41,10 +41,12 @@ def run(
     with prepared(command.config.device):
         if command.mode == "train":
             return _train(command, after_step)
-        from segnet.commands import evaluate, predict
+        from segnet.commands import evaluate, export, predict
 
         if command.mode == "evaluate":
             return evaluate.run(command)
+        if command.mode == "export":
+            return export.run(command)
         return predict.run(command)
 
 

@@ -19,6 +19,7 @@ from segnet.config.config_file import has_config
 from segnet.config.help_text import help_text
 from segnet.config.validate import check_values, validate
 from segnet.constants import (
+    EXPORT_FORMATS,
     MAX_INPUT_SIDE,
     MAX_PIXELS,
     MAX_RECORD_PIXELS,
@@ -39,7 +40,7 @@ __all__ = [
     "parse_flags",
 ]
 
-MODES = ("train", "evaluate", "predict")
+MODES = ("train", "evaluate", "predict", "export")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,6 +66,9 @@ class Command:
       checkpoint: Which weights evaluate and predict use.
       tta: Whether evaluate and predict see each image several times.
       max_pixels: Predict: that a picture may have.
+      export_formats: Export: of `EXPORT_FORMATS`.
+      export_force: Export: whether files are kept that do not agree with the
+        network.
     """
 
     mode: str
@@ -83,6 +87,8 @@ class Command:
     checkpoint: str
     tta: bool
     max_pixels: int
+    export_formats: tuple[str, ...]
+    export_force: bool
 
 
 def define_flags(values: flags.FlagValues) -> None:
@@ -91,7 +97,7 @@ def define_flags(values: flags.FlagValues) -> None:
         "mode",
         "train",
         MODES,
-        "train, evaluate or predict.",
+        "train, evaluate, predict or export.",
         flag_values=values,
     )
     flags.DEFINE_string(
@@ -190,6 +196,18 @@ def define_flags(values: flags.FlagValues) -> None:
         lower_bound=1,
         flag_values=values,
     )
+    flags.DEFINE_string(
+        "export_format",
+        ",".join(EXPORT_FORMATS),
+        f"export: one or several of {', '.join(EXPORT_FORMATS)}, with commas.",
+        flag_values=values,
+    )
+    flags.DEFINE_boolean(
+        "export_force",
+        False,
+        "export: keep files that do not give the network's labels, too.",
+        flag_values=values,
+    )
     for field in dataclasses.fields(Config):
         if field.metadata.get("flag", True):
             _define_field(values, field)
@@ -286,7 +304,25 @@ def parse_command(argv: Sequence[str]) -> Command | str:
         checkpoint=expand_path(values.checkpoint),
         tta=values.tta,
         max_pixels=_max_pixels(values),
+        export_formats=_export_formats(values.export_format),
+        export_force=values.export_force,
     )
+
+
+def _export_formats(text: str) -> tuple[str, ...]:
+    """The formats that `--export_format` names.
+
+    Raises:
+      ConfigError: One is not known.
+    """
+    formats = tuple(dict.fromkeys(filter(None, text.split(","))))
+    for name in formats or ("",):
+        if name not in EXPORT_FORMATS:
+            raise ConfigError(
+                f"--export_format={text}: '{name}' is not known; use "
+                f"{', '.join(EXPORT_FORMATS)}"
+            )
+    return formats
 
 
 def _max_pixels(values: flags.FlagValues) -> int:

@@ -20,6 +20,7 @@ modes (`main.py evaluate` is short for `main.py --mode=evaluate`)
             run that is in --workdir (the default)
   evaluate  scores the network of --workdir on its evaluation split
   predict   labels --image_path with the network of --workdir
+  export    writes that network as a file that runs without this program
 
 examples
   python main.py --flagfile=configs/own.flags --data_dir=data/records \\
@@ -45,6 +46,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "format", "polygon_tolerance", "tile_size", "tile_scale",
         "checkpoint", "tta", "eval_batch_size", "max_pixels",
     ),
+    "export": ("export_format", "export_force"),
     "network": (
         "architecture", "width_multiplier", "input_height", "input_width",
         "train_crop", "resolution_schedule", "dropout",

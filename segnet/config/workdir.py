@@ -10,6 +10,7 @@ __all__ = [
     "checkpoint_dir",
     "config_path",
     "evaluation_path",
+    "export_dir",
     "lock_path",
     "metrics_path",
     "predictions_dir",
@@ -20,6 +21,11 @@ __all__ = [
 def config_path(workdir: str) -> str:
     """All flags of the run and the names of its classes."""
     return os.path.join(workdir, "config.json")
+
+
+def export_dir(workdir: str) -> str:
+    """Where `--mode=export` writes."""
+    return os.path.join(workdir, "export")
 
 
 def lock_path(workdir: str) -> str:

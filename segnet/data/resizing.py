@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-__all__ = ["resize_image", "resize_label", "to_uint8"]
+__all__ = ["resize_image", "resize_images", "resize_label", "to_uint8"]
 
 
 def resize_image(image: tf.Tensor, height: int, width: int) -> tf.Tensor:
@@ -25,15 +25,22 @@ def resize_image(image: tf.Tensor, height: int, width: int) -> tf.Tensor:
     Returns:
       float32 `[height, width, 3]` in 0..255.
     """
+    # Unlike an index, it copies nothing.
+    images = tf.expand_dims(image, 0)
+    return resize_images(images, height, width)[0]
+
+
+def resize_images(images: tf.Tensor, height: int, width: int) -> tf.Tensor:
+    """As `resize_image`, uint8 `[batch, ...]` to float32 `[batch, ...]`."""
     size = (height, width)
-    large = tf.reduce_any(tf.shape(image)[:2] >= [2 * height, 2 * width])
-    image = tf.cond(
+    large = tf.reduce_any(tf.shape(images)[1:3] >= [2 * height, 2 * width])
+    images = tf.cond(
         large,
-        lambda: tf.image.resize(image, size, "area"),
+        lambda: tf.image.resize(images, size, "area"),
         # The same values as from uint8, in two thirds of the time.
-        lambda: tf.image.resize(tf.cast(image, tf.float32), size, "bilinear"),
+        lambda: tf.image.resize(tf.cast(images, tf.float32), size, "bilinear"),
     )
-    return tf.ensure_shape(image, [height, width, 3])
+    return tf.ensure_shape(images, [None, height, width, 3])
 
 
 def resize_label(label: tf.Tensor, height: int, width: int) -> tf.Tensor:

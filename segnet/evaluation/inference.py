@@ -72,6 +72,11 @@ class Predictor:
             run_eagerly=config.run_eagerly,
         )
 
+    @property
+    def model(self) -> tf.keras.Model:
+        """The network itself."""
+        return self._model
+
     def load(self, trained: tf.keras.Model) -> None:
         """Takes the weights of a network that was trained by the config."""
         models.fold_batch_norm(trained, self._model)

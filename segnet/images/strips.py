@@ -142,7 +142,8 @@ def _open_jpeg(
     file.seek(0)
     if file.read(len(_JPEG)) != _JPEG:
         return None
-    data = _JPEG + file.read()
+    file.seek(0)
+    data = file.read()
     try:
         # Not Image.open, which refuses a size that is none to worry about here.
         header = JpegImagePlugin.JpegImageFile(io.BytesIO(data))

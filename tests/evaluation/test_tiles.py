@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 
 import numpy as np
 import pytest
+import simplejpeg
 import tensorflow as tf
+from conftest import ROOT
 from PIL import Image
 
 from segnet.config import Config
@@ -15,7 +19,7 @@ from segnet.evaluation import tiled
 from segnet.evaluation.inputs import Source
 from segnet.evaluation.results import Options
 from segnet.evaluation.tiles import Tiling
-from segnet.images import image_files, png_rows, strips
+from segnet.images import image_files, png, png_rows, strips
 
 NAMES = ("dark", "light", "spot")
 
@@ -260,3 +264,54 @@ def test_a_damaged_picture_leaves_nothing_and_others_are_done(tmp_path):
         "a_labels.png", "a_overlay.png", "c_labels.png", "c_overlay.png",
         "predictions.csv",
     ]  # fmt: skip
+
+
+_LARGE = """
+import sys
+from segnet.runtime import device
+device.prepare_environment("cpu")
+import tensorflow as tf
+device.setup_runtime("cpu")
+from segnet.config import Config
+from segnet.evaluation import tiled
+from segnet.evaluation.inputs import Source
+from segnet.evaluation.results import Options
+from segnet.evaluation.tiles import Tiling
+names = tuple(f"class {number}" for number in range(11))
+def predictor(images):
+    level = tf.cast(images[..., :1], tf.float32)
+    return tf.sin(level * tf.range(11, dtype=tf.float32))
+path = sys.argv[1]
+outcome = tiled.predict_tiled(
+    predictor, [Source(path, "large")], path + "_out",
+    Config(class_names=names), Tiling(512, 16, 512),
+    options=Options(max_pixels=10**9),
+)
+assert outcome.problems == [], outcome.problems
+with open("/proc/self/status") as status:
+    print(next(x.split()[1] for x in status if x.startswith("VmHWM")))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["png", "jpg"])
+def test_a_picture_of_400_megapixels_needs_less_than_2_gb(tmp_path, kind):
+    """As a JPEG; as a PNG, of which nothing is there but some rows, 1.2 GB."""
+    side, rows = 20_000, 500
+    path = tmp_path / "large"
+    band = np.tile(_noise(rows, 500), (1, side // 500, 1))
+    if kind == "png":
+        bands = (band.reshape(rows, -1) for _ in range(side // rows))
+        path.write_bytes(png.encode_bands(bands, side, side, png.RGB))
+    else:
+        whole = np.tile(band, (side // rows, 1, 1))
+        path.write_bytes(simplejpeg.encode_jpeg(whole, 90))
+        del whole
+    done = subprocess.run(
+        [sys.executable, "-c", _LARGE, path], cwd=ROOT, check=True,
+        stdout=subprocess.PIPE,
+    )  # fmt: skip
+    limit = 1_200_000 if kind == "png" else 2_000_000
+    assert int(done.stdout) < limit  # kB; 450,000 are TensorFlow's
+    labels = (tmp_path / "large_out" / "large_labels.png").read_bytes()
+    assert labels[16:24] == side.to_bytes(4, "big") * 2
