@@ -229,7 +229,7 @@ def evaluate(
     with _ready("evaluate", given) as command:
         from segnet.commands.evaluate import score
 
-        return score(command)[1]
+        return score(command).scores
 
 
 def export(

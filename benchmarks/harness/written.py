@@ -54,6 +54,9 @@ def scores(output: Path) -> dict[str, Any]:
     """The scores in a folder, but for the time they took."""
     found = {}
     for name, contents in files(output).items():
+        if not name.endswith(".json"):
+            found[name] = contents
+            continue
         found[name] = json.loads(contents)
         del found[name]["boundary_f1_seconds"]
     return found

@@ -2,31 +2,45 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import Any
 
 from segnet.commands.trained import load_trained
 from segnet.config import Config
 from segnet.config.flags import Command
-from segnet.config.workdir import evaluation_path
+from segnet.config.workdir import evaluation_path, image_scores_path
 from segnet.data import sources
 from segnet.evaluation import metrics
 from segnet.evaluation.evaluate import Evaluation
-from segnet.files import gfile, write_errors, write_text
+from segnet.evaluation.image_scores import ImageScores, to_csv
+from segnet.files import gfile, write_bytes, write_errors, write_text
 from segnet.progress import say
 from segnet.records.splits import read_manifest
 from segnet.runtime import distributed
 
-__all__ = ["run", "score"]
+__all__ = ["Scored", "run", "score"]
 
 
-def score(command: Command) -> tuple[Config, dict[str, Any]]:
-    """Scores a split.
+@dataclasses.dataclass(frozen=True)
+class Scored:
+    """A split that was scored.
 
-    Returns:
-      The config of the run with the flags of the command, and the scores, as
-      `Evaluation` gives them, with the split, the checkpoint and `tta`.
+    Attributes:
+      config: Of the run, with the flags of the command.
+      scores: The content of `evaluation-SPLIT.json`.
+      images: Scores of each image.
+      names: File names of the images; empty on other workers than rank 0.
     """
+
+    config: Config
+    scores: dict[str, Any]
+    images: ImageScores
+    names: list[str]
+
+
+def score(command: Command) -> Scored:
+    """Scores a split: as `Evaluation`, with split, checkpoint and `tta`."""
     trained = load_trained(command)
     config = trained.config
     manifest = read_manifest(config.data_dir, config.eval_split)
@@ -36,31 +50,39 @@ def score(command: Command) -> tuple[Config, dict[str, Any]]:
         manifest,
         config,
         pad=trained.runtime.needs_static_shapes,
+        are_logits=not trained.predictor.gives_probabilities,
     )
     if distributed.is_chief():
         say(f"weights: {trained.weights}")
-    scores = evaluation(with_boundary_f1=True, show_progress=True)
-    return config, {
+    scores, images = evaluation.detailed(show_progress=True)
+    scores = {
         "split": config.eval_split,
         **scores,
         "checkpoint": trained.checkpoint,
         "tta": command.tta,
     }
+    names = evaluation.image_names() if distributed.is_chief() else []
+    return Scored(config, scores, images, names)
 
 
 def run(command: Command) -> int:
     """Scores a split, prints and writes the scores; returns the exit status."""
-    config, scores = score(command)
+    scored = score(command)
     if not distributed.is_chief():
         return 0
-    _show(scores, config.class_names)
+    config = scored.config
+    _show(scored.scores, config.class_names)
     # Last, since it can fail.
     folder = command.output_dir or config.workdir
-    target = evaluation_path(folder, config.eval_split)
     with write_errors(folder):
         gfile(folder).makedirs(folder)
-    write_text(target, json.dumps(scores, indent=2) + "\n")
-    say(f"written to {target}")
+    target = evaluation_path(folder, config.eval_split)
+    write_text(target, json.dumps(scored.scores, indent=2) + "\n")
+    table = image_scores_path(folder, config.eval_split)
+    text = to_csv(scored.images, scored.names, config.class_names)
+    # A name that is no text is written with the bytes that it has.
+    write_bytes(table, text.encode(errors="surrogateescape"))
+    say(f"written to {target} and {table}")
     return 0
 
 

@@ -11,6 +11,7 @@ __all__ = [
     "config_path",
     "evaluation_path",
     "export_dir",
+    "image_scores_path",
     "lock_path",
     "metrics_path",
     "predictions_dir",
@@ -61,6 +62,11 @@ def tensorboard_dir(workdir: str) -> str:
 def evaluation_path(workdir: str, split: str) -> str:
     """The scores of `--mode=evaluate` on a split."""
     return os.path.join(workdir, f"evaluation-{split}.json")
+
+
+def image_scores_path(workdir: str, split: str) -> str:
+    """The same of each image."""
+    return os.path.join(workdir, f"evaluation-{split}.csv")
 
 
 def predictions_dir(workdir: str) -> str:

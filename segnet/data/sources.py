@@ -13,11 +13,13 @@ import numpy as np
 import tensorflow as tf
 
 from segnet.errors import DataError
+from segnet.records.encoding import FILENAME
 from segnet.records.framing import check_lengths
 from segnet.records.manifest import Manifest
 from segnet.records.reading import (
     decode_record,
     num_parallel_calls,
+    parse_record,
     pipeline_options,
     read_record,
 )
@@ -96,6 +98,27 @@ class RecordSource:
             sizes=[size[:2] for size in self.manifest.sizes],
             num_classes=self.manifest.num_classes,
         )
+
+    def image_names(self) -> list[str]:
+        """File names of the images, in the order of the records.
+
+        Raises:
+          DataError: As for `read`.
+        """
+
+        def name(index: tf.Tensor) -> tf.Tensor:
+            path = self._paths[self._shard_of[index]]
+            record = read_record(path, self._offsets[index])
+            return parse_record(record)[FILENAME]
+
+        dataset = tf.data.Dataset.range(self.num_records).map(
+            name, num_parallel_calls=num_parallel_calls()
+        )
+        dataset = dataset.with_options(pipeline_options())
+        return [
+            encoded.numpy().decode(errors="surrogateescape")
+            for encoded in self.read(dataset)
+        ]
 
     def _decode_all(self) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Decodes the split into one buffer: (bytes, starts, sizes)."""

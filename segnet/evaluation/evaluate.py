@@ -14,13 +14,14 @@ import tensorflow as tf
 from segnet.config import Config
 from segnet.config.schedule import eval_batch_size
 from segnet.data import datasets, sources
-from segnet.evaluation import boundary, inference, metrics
+from segnet.evaluation import boundary, calibration, inference, metrics
 from segnet.evaluation.ahead import map_ahead
+from segnet.evaluation.image_scores import ImageScores, intervals, mean_known
 from segnet.progress import Progress
 from segnet.records.manifest import Manifest
 from segnet.runtime import distributed
 
-__all__ = ["Evaluation"]
+__all__ = ["Evaluation", "Prediction"]
 
 # Of logits and labels whose scoring may wait while the network goes on.
 _MAX_WAITING_BYTES = 2**29
@@ -42,6 +43,7 @@ class Evaluation:
         config: Config,
         *,
         pad: bool = False,
+        are_logits: bool = True,
     ) -> None:
         """Opens the split.
 
@@ -52,8 +54,10 @@ class Evaluation:
           manifest: Of the split.
           config: Of the run: where the data lies, input and batch size.
           pad: Whether the last batch is filled up, for static shapes.
+          are_logits: False if the predictor gives probabilities.
         """
         self._predictor = predictor
+        self._are_logits = are_logits
         self._config = config
         self._class_names = manifest.class_names
         self._source = sources.RecordSource(
@@ -64,47 +68,118 @@ class Evaluation:
     def __call__(
         self,
         *,
-        with_boundary_f1: bool = False,
         show_progress: bool = False,
         guard: Callable[[Iterator[Any]], Iterator[Any]] = iter,
     ) -> dict[str, Any]:
         """Scores the network as it is now; the same result on every worker.
 
         Args:
-          with_boundary_f1: Whether to compute the boundary F1, which takes
-            longer.
           show_progress: Whether rank 0 shows how far its own share is.
           guard: What the images of a worker's share pass through; may raise.
 
         Returns:
           `images`, what `metrics.summarize` gives and `confusion_matrix`
-          (pixel counts, rows truth, columns prediction); with boundary F1 also
-          `boundary_f1` (of the split and of each class) and
-          `boundary_f1_seconds` (of all workers).
+          (pixel counts, rows truth, columns prediction).
 
         Raises:
           DataError: A record is damaged.
         """
+        total = _Total(len(self._class_names))
+        for _, confusion in self._scored(_confusion_of, show_progress, guard):
+            total.add(confusion)
+        return total.summarize(self._class_names, distributed.allreduce_array)
+
+    def detailed(
+        self,
+        *,
+        show_progress: bool = False,
+        visit: Callable[[int, Prediction], None] = lambda index, seen: None,
+    ) -> tuple[dict[str, Any], ImageScores]:
+        """As a call, with all that takes longer.
+
+        Args:
+          show_progress: As for a call.
+          visit: Called in threads, with the number of each record of this
+            worker's share and what was predicted.
+
+        Returns:
+          The scores: also `boundary_f1`, `image_mean_iou` (mean of the images'
+          mean IoUs), `mean_confidence`, `mean_entropy`, `calibration_error`,
+          `reliability` and `intervals` (of `image_scores.SCORES`), for each
+          class `boundary_f1`, `calibration_error`, `reliability` and
+          `iou_interval`, and `boundary_f1_seconds` (of all workers). And the
+          scores of each image.
+
+        Raises:
+          DataError: A record is damaged.
+        """
+        number = len(self._class_names)
+        table = _Table(self._source.num_records, number)
+
+        def score(
+            index: int, logits: tf.Tensor, truth: np.ndarray, number: int
+        ) -> _Score:
+            seen = Prediction(
+                truth,
+                *inference.certainty_at(
+                    logits, *truth.shape, are_logits=self._are_logits
+                ),
+            )
+            visit(index, seen)
+            return _score(seen, number)
+
+        total = _Total(number)
+        for index, found in self._scored(score, show_progress, iter):
+            total.add(found.confusion)
+            table.add(index, found)
+        reduce_sum = distributed.allreduce_array
+        scores = total.summarize(self._class_names, reduce_sum)
+        return table.summarize(scores, self._class_names, reduce_sum)
+
+    def image_names(self) -> list[str]:
+        """File names of the images, in the order of the records."""
+        return self._source.image_names()
+
+    def _scored(
+        self,
+        score: Callable[[int, tf.Tensor, np.ndarray, int], Any],
+        show_progress: bool,
+        guard: Callable[[Iterator[Any]], Iterator[Any]],
+    ) -> Iterator[tuple[int, Any]]:
+        """What threads make of the images of this worker's share, in order.
+
+        Args:
+          score: Takes the number of a record, its logits, its label and the
+            number of classes.
+          show_progress: As for a call.
+          guard: Likewise.
+        """
         # Asked at each call: an elastic run has other workers by then.
         rank, size = distributed.rank(), distributed.size()
-        scores = _Scores(len(self._class_names), with_boundary_f1)
+        share = range(rank, self._source.num_records, size)
         progress = Progress(
-            len(range(rank, self._source.num_records, size)),
+            len(share),
             unit="image",
             label="evaluate",
             enabled=show_progress and distributed.is_chief(),
         )
+
+        def scored(item: tuple[tuple[tf.Tensor, tf.Tensor], int]) -> Any:
+            (logits, label), index = item
+            number = len(self._class_names)
+            return index, score(index, logits, label.numpy(), number)
+
         with progress, concurrent.futures.ThreadPoolExecutor() as pool:
-            for score in map_ahead(
+            for found in map_ahead(
                 pool,
-                scores.score,
-                self._predictions(rank, size, guard),
+                scored,
+                # These first: the workers agree on how they end.
+                zip(self._predictions(rank, size, guard), share, strict=False),
                 limit=_MAX_WAITING_BYTES,
-                cost=_num_bytes,
+                cost=lambda item: _num_bytes(item[0]),
             ):
-                scores.add(score)
+                yield found
                 progress.advance()
-        return scores.summarize(self._class_names, distributed.allreduce_array)
 
     def _predictions(
         self,
@@ -134,52 +209,66 @@ def _num_bytes(tensors: tuple[tf.Tensor, ...]) -> int:
 
 
 @dataclasses.dataclass(frozen=True)
+class Prediction:
+    """What is known of an image, at the size of its annotation.
+
+    Attributes:
+      truth: uint8 `[height, width]`, 255 where it is ignored.
+      labels: uint8 `[height, width]`, as predicted.
+      confidence: float32 `[height, width]`, probability of the label.
+      entropy: float32 `[height, width]`, 0 to 1.
+    """
+
+    truth: np.ndarray
+    labels: np.ndarray
+    confidence: np.ndarray
+    entropy: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
 class _Score:
-    """Of one image: confusion matrix, boundary F1 of each class, its time."""
+    """Of one image; see `ImageScores`, `bins` of each class."""
 
     confusion: np.ndarray
-    boundary_f1: np.ndarray | None = None
-    seconds: float = 0.0
+    bins: np.ndarray
+    entropy: float
+    boundary_f1: np.ndarray
+    seconds: float
 
 
-class _Scores:
-    """Adds up the scores of images."""
+def _confusion_of(
+    index: int, logits: tf.Tensor, truth: np.ndarray, number: int
+) -> np.ndarray:
+    """The confusion matrix of one image; see `Evaluation._scored`."""
+    labels = inference.labels_at(logits, *truth.shape)
+    return metrics.confusion_matrix(truth, labels, number)
 
-    def __init__(self, num_classes: int, with_boundary_f1: bool) -> None:
-        self._num_classes = num_classes
-        self._with_boundary_f1 = with_boundary_f1
+
+def _score(seen: Prediction, number: int) -> _Score:
+    """Scores one image."""
+    truth, labels = seen.truth, seen.labels
+    confusion = metrics.confusion_matrix(truth, labels, number)
+    bins = calibration.bin_pixels(truth, labels, seen.confidence, number)
+    pixels = confusion.sum()
+    entropy = seen.entropy[truth < number].sum(dtype=np.float64)
+    start = time.perf_counter()
+    f1 = boundary.boundary_f1_scores(truth, labels, number)
+    seconds = time.perf_counter() - start
+    mean = float(entropy / pixels) if pixels else float("nan")
+    return _Score(confusion, bins, mean, f1, seconds)
+
+
+class _Total:
+    """Adds up the confusion matrices of images."""
+
+    def __init__(self, num_classes: int) -> None:
         self._confusion = np.zeros([num_classes, num_classes], np.int64)
         self._images = 0
-        self._seconds = 0.0
-        # Sum of F1 and count, for each class and, last, over the images.
-        self._boundary = np.zeros([2, num_classes + 1])
 
-    def score(self, predicted: tuple[tf.Tensor, tf.Tensor]) -> _Score:
-        """Scores one image; adds nothing yet, so threads may call it.
-
-        Args:
-          predicted: Logits, float32 `[input height, input width,
-            num_classes]`, and label, uint8 `[height, width]`.
-        """
-        logits, truth = predicted[0], predicted[1].numpy()
-        number = self._num_classes
-        labels = inference.labels_at(logits, *truth.shape)
-        confusion = metrics.confusion_matrix(truth, labels, number)
-        if not self._with_boundary_f1:
-            return _Score(confusion)
-        start = time.perf_counter()
-        f1 = boundary.boundary_f1_scores(truth, labels, number)
-        return _Score(confusion, f1, time.perf_counter() - start)
-
-    def add(self, score: _Score) -> None:
+    def add(self, confusion: np.ndarray) -> None:
         """Adds one image."""
-        self._confusion += score.confusion
+        self._confusion += confusion
         self._images += 1
-        self._seconds += score.seconds
-        f1 = score.boundary_f1
-        if f1 is not None and not np.all(np.isnan(f1)):
-            f1 = np.append(f1, np.nanmean(f1))
-            self._boundary += [np.nan_to_num(f1), ~np.isnan(f1)]
 
     def summarize(
         self,
@@ -189,20 +278,81 @@ class _Scores:
         """Sums over the workers, then divides."""
         confusion = reduce_sum(self._confusion, "confusion")
         images = reduce_sum(np.array([self._images], np.int64), "images")
-        result = {
+        return {
             "images": int(images[0]),
             **metrics.summarize(confusion, class_names),
             "confusion_matrix": confusion.tolist(),
         }
-        if self._with_boundary_f1:
-            sums, counts = reduce_sum(self._boundary, "boundary")
-            means = [
-                float(total / count) if count else None
-                for total, count in zip(sums, counts, strict=True)
-            ]
-            result["boundary_f1"] = means[-1]
-            for name, mean in zip(class_names, means[:-1], strict=True):
-                result["per_class"][name]["boundary_f1"] = mean
-            seconds = reduce_sum(np.array([self._seconds]), "seconds")
-            result["boundary_f1_seconds"] = float(seconds[0])
-        return result
+
+
+class _Table:
+    """Keeps the scores of each image.
+
+    Every worker fills the rows of its share; their sum is the whole table, and
+    means are taken of that, in its order. So they are the same to the last bit
+    whatever the number of workers is.
+    """
+
+    def __init__(self, num_images: int, num_classes: int) -> None:
+        bins = calibration.NUM_BINS
+        self._counts = np.zeros([num_images, 3, num_classes], np.int64)
+        self._bins = np.zeros([num_images, bins, 3], np.int64)
+        self._class_bins = np.zeros([num_classes, bins, 3], np.int64)
+        # Boundary F1 of each class, entropy.
+        self._means = np.zeros([num_images, num_classes + 1])
+        self._seconds = 0.0
+
+    def add(self, index: int, score: _Score) -> None:
+        """Adds the image of a record."""
+        matrix = score.confusion
+        self._counts[index] = matrix.diagonal(), matrix.sum(1), matrix.sum(0)
+        self._bins[index] = score.bins.sum(0)
+        self._class_bins += score.bins
+        self._means[index] = np.append(score.boundary_f1, score.entropy)
+        self._seconds += score.seconds
+
+    def summarize(
+        self,
+        scores: dict[str, Any],
+        class_names: tuple[str, ...],
+        reduce_sum: Callable[[np.ndarray, str], np.ndarray],
+    ) -> tuple[dict[str, Any], ImageScores]:
+        """Sums over the workers, and adds to the scores of `_Total`."""
+        means = reduce_sum(self._means, "means")
+        images = ImageScores(
+            counts=reduce_sum(self._counts, "counts"),
+            bins=reduce_sum(self._bins, "bins"),
+            entropy=means[:, -1],
+            boundary_f1=means[:, :-1],
+        )
+        class_bins = reduce_sum(self._class_bins, "class_bins")
+        seconds = reduce_sum(np.array([self._seconds]), "seconds")
+        of_split, of_classes = intervals(images)
+        confidence = class_bins[..., 2].sum() / calibration.LEVELS
+        scores = {
+            **scores,
+            "boundary_f1": _mean(images.mean_boundary_f1),
+            "image_mean_iou": _mean(images.mean_iou),
+            "mean_confidence": (
+                float(confidence / scores["pixels"])
+                if scores["pixels"]
+                else None
+            ),
+            "mean_entropy": _mean(images.entropy),
+            **calibration.summarize(class_bins.sum(0)),
+            "intervals": of_split,
+            "boundary_f1_seconds": float(seconds[0]),
+        }
+        for index, name in enumerate(class_names):
+            scores["per_class"][name] |= {
+                "boundary_f1": _mean(images.boundary_f1[:, index]),
+                "iou_interval": of_classes[index],
+                **calibration.summarize(class_bins[index]),
+            }
+        return scores, images
+
+
+def _mean(values: np.ndarray) -> float | None:
+    """The mean of what is known."""
+    mean = float(mean_known(values))
+    return None if np.isnan(mean) else mean

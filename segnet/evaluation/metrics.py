@@ -41,6 +41,10 @@ _MEANS = (
     ("pixel accuracy", "pixel_accuracy"),
     ("frequency-weighted IoU", "frequency_weighted_iou"),
     ("boundary F1", "boundary_f1"),
+    ("mean IoU of an image", "image_mean_iou"),
+    ("calibration error", "calibration_error"),
+    ("mean confidence", "mean_confidence"),
+    ("mean entropy", "mean_entropy"),
 )
 
 
@@ -215,7 +219,7 @@ def format_table(summary: dict[str, Any]) -> str:
 
     Args:
       summary: As from `summarize`; `boundary_f1`, of the split and of the
-        classes, is shown where it is there.
+        classes, `intervals` and what else of an evaluation is there is shown.
 
     Returns:
       Lines of equal columns: the classes, then the means.
@@ -231,13 +235,22 @@ def format_table(summary: dict[str, Any]) -> str:
         scores = [format_score(row.get(key)) for _, key in columns]
         rows.append([name, *scores, str(row["pixels"])])
     lines = align(rows)
+    intervals = summary.get("intervals", {})
     means = [
-        [title, format_score(summary[key])]
+        [title, format_score(summary[key]), _format_interval(intervals, key)]
         for title, key in _MEANS
         if key in summary
     ]
-    means.append(["pixels", str(summary["pixels"])])
+    if intervals:
+        means.insert(0, ["", "", "95 % interval"])
+    means.append(["pixels", str(summary["pixels"]), ""])
+    means = [row if intervals else row[:2] for row in means]
     return "\n".join([*lines, "-" * len(lines[0]), *align(means)])
+
+
+def _format_interval(intervals: dict[str, Any], key: str) -> str:
+    low_high = intervals.get(key)
+    return "" if low_high is None else "{:.4f} to {:.4f}".format(*low_high)
 
 
 def format_confusion(confusion: np.ndarray, class_names: Sequence[str]) -> str:

@@ -35,7 +35,7 @@ def _evaluation(data_dir, predictor=_predictor, *, batch=2, **kwargs):
 
 
 def test_equals_scikit_learn_over_all_pixels(data_dir):
-    scores = _evaluation(data_dir)(with_boundary_f1=True)
+    scores = _evaluation(data_dir).detailed()[0]
     manifest = read_manifest(str(data_dir), "val")
     source = sources.RecordSource(manifest, str(data_dir), cache=False)
     truths, predictions = [], []
@@ -111,25 +111,61 @@ class _Workers:
 
 
 def test_workers_together_score_what_one_does(data_dir, monkeypatch):
-    alone = _evaluation(data_dir)(with_boundary_f1=True)
+    alone = _evaluation(data_dir).detailed()[0]
     workers = _Workers(monkeypatch)
     seconds = []
     for rank in range(3):
         workers.play(rank, 3)
-        together = _evaluation(data_dir)(with_boundary_f1=True)
+        together = _evaluation(data_dir).detailed()[0]
         seconds.append(together["boundary_f1_seconds"])
     # Of all workers, as the images are.
     assert seconds == sorted(seconds) and seconds[0] < seconds[2]
     for scores in (together, alone):
         del scores["boundary_f1_seconds"]
-    assert together.pop("boundary_f1") == pytest.approx(
-        alone.pop("boundary_f1")
-    )
-    for name in NAMES:
-        assert together["per_class"].pop(name) == pytest.approx(
-            alone["per_class"].pop(name)
-        )
+    # To the last bit: means are taken of all images, in their order.
     assert together == alone
+
+
+def test_scores_of_images_add_up_to_those_of_the_split(data_dir):
+    evaluation = _evaluation(data_dir)
+    scores, images = evaluation.detailed()
+    matrix = np.array(scores["confusion_matrix"])
+    hits, truth, predicted = images.counts.sum(0)
+    np.testing.assert_array_equal(hits, matrix.diagonal())
+    np.testing.assert_array_equal(truth, matrix.sum(1))
+    np.testing.assert_array_equal(predicted, matrix.sum(0))
+    assert images.pixels.sum() == scores["pixels"]
+    np.testing.assert_array_equal(
+        images.bins.sum((0, 1))[:2], [matrix.sum(), matrix.trace()]
+    )
+    for name, expected in evaluation().items():
+        if name != "per_class":
+            assert scores[name] == expected
+    low, high = scores["intervals"]["mean_iou"]
+    assert low <= scores["mean_iou"] <= high
+    stems = [name.partition(".")[0] for name in evaluation.image_names()]
+    assert stems == ["000", "001", "002", "003", "004"]
+
+
+def test_certainty_is_that_of_the_probabilities():
+    rng = np.random.default_rng(0)
+    logits = tf.constant(rng.normal(0, 4, (5, 7, 3)), tf.float32)
+    wanted = inference.probabilities_at(logits, 9, 13)
+    entropy = -(wanted * np.log(wanted)).sum(-1) / np.log(3)
+    labels, confidence, found = inference.certainty_at(logits, 9, 13)
+    np.testing.assert_array_equal(labels, inference.labels_at(logits, 9, 13))
+    np.testing.assert_allclose(confidence, wanted.max(-1), rtol=1e-5)
+    np.testing.assert_allclose(found, entropy, atol=1e-5)
+    probabilities = tf.nn.softmax(logits)
+    labels, confidence, found = inference.certainty_at(
+        probabilities, 5, 7, are_logits=False
+    )
+    np.testing.assert_array_equal(labels, logits.numpy().argmax(-1))
+    p = probabilities.numpy()
+    np.testing.assert_allclose(confidence, p.max(-1))
+    np.testing.assert_allclose(
+        found, -(p * np.log(p)).sum(-1) / np.log(3), atol=1e-6
+    )
 
 
 def test_every_image_is_scored_once_when_the_workers_have_changed(
