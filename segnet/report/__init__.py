@@ -1,0 +1,1 @@
+"""Reports: one page that shows how good a network is, and where it is wrong."""
