@@ -7,6 +7,7 @@ import io
 import mmap
 import os
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from typing import IO, BinaryIO
 
@@ -23,6 +24,7 @@ from segnet.images.png_rows import PngRows
 __all__ = ["Strips", "open_strips"]
 
 _JPEG = b"\xff\xd8\xff"
+_RELEASE_SECONDS = 0.02
 
 
 class Strips:
@@ -173,12 +175,33 @@ def _open_jpeg(
 
 def _decode_into(file: IO[bytes], data: bytes) -> bool:
     """Puts the pixels of a JPEG into a file of their size, unless damaged."""
-    with mmap.mmap(file.fileno(), 0) as pixels:
+    with mmap.mmap(file.fileno(), 0) as pixels, _let_go(pixels):
         try:
             simplejpeg.decode_jpeg(data, "RGB", buffer=pixels)
         except ValueError:
             return False
     return True
+
+
+@contextlib.contextmanager
+def _let_go(pixels: mmap.mmap) -> Iterator[None]:
+    """Keeps what is written to a file from staying in this process's memory.
+
+    The system has it, and writes it to the disk when it needs the room.
+    """
+    done = threading.Event()
+
+    def release() -> None:
+        while not done.wait(_RELEASE_SECONDS):
+            pixels.madvise(mmap.MADV_DONTNEED)
+
+    thread = threading.Thread(target=release, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
 
 
 def _damaged(path: str, why: str) -> DataError:
