@@ -12,6 +12,8 @@ setup(
     packages=[*find_packages(include=["segnet", "segnet.*"]), "segnet.configs"],
     package_dir={"segnet.configs": "configs"},
     package_data={
+        # tests/test_package.py finds what is missing here.
+        "": ["*.css", "*.html", "*.js", "*.svg"],
         "segnet": ["py.typed"],
         "segnet.configs": ["*.flags"],
     },
