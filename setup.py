@@ -14,7 +14,7 @@ setup(
     package_data={
         # tests/test_package.py finds what is missing here.
         "": ["*.css", "*.html", "*.js", "*.svg"],
-        "segnet": ["py.typed"],
+        "segnet": ["py.typed", "report/templates/*"],
         "segnet.configs": ["*.flags"],
     },
 )

@@ -41,12 +41,14 @@ def run(
     with prepared(command.config.device):
         if command.mode == "train":
             return _train(command, after_step)
-        from segnet.commands import evaluate, export, predict
+        from segnet.commands import evaluate, export, predict, report
 
         if command.mode == "evaluate":
             return evaluate.run(command)
         if command.mode == "export":
             return export.run(command)
+        if command.mode == "report":
+            return report.run(command)
         return predict.run(command)
 
 

@@ -40,7 +40,7 @@ __all__ = [
     "parse_flags",
 ]
 
-MODES = ("train", "evaluate", "predict", "export")
+MODES = ("train", "evaluate", "predict", "export", "report")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,7 +97,7 @@ def define_flags(values: flags.FlagValues) -> None:
         "mode",
         "train",
         MODES,
-        "train, evaluate, predict or export.",
+        "train, evaluate, predict, export or report.",
         flag_values=values,
     )
     flags.DEFINE_string(

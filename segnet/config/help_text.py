@@ -20,6 +20,8 @@ modes (`main.py evaluate` is short for `main.py --mode=evaluate`)
             run that is in --workdir (the default)
   evaluate  scores the network of --workdir on its evaluation split
   predict   labels --image_path with the network of --workdir
+  report    makes a page that shows how good the network of --workdir is, and
+            where it is wrong
   export    writes that network as a file that runs without this program
 
 examples

@@ -15,6 +15,7 @@ __all__ = [
     "lock_path",
     "metrics_path",
     "predictions_dir",
+    "report_path",
     "tensorboard_dir",
 ]
 
@@ -67,6 +68,11 @@ def evaluation_path(workdir: str, split: str) -> str:
 def image_scores_path(workdir: str, split: str) -> str:
     """The same of each image."""
     return os.path.join(workdir, f"evaluation-{split}.csv")
+
+
+def report_path(workdir: str) -> str:
+    """The page that `--mode=report` writes."""
+    return os.path.join(workdir, "report", "index.html")
 
 
 def predictions_dir(workdir: str) -> str:

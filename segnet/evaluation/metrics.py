@@ -15,6 +15,7 @@ from PIL import Image
 from segnet.errors import one_line
 
 __all__ = [
+    "MEANS",
     "align",
     "confusion_matrix",
     "format_confusion",
@@ -35,7 +36,7 @@ _COLUMNS = (
     ("F1", "f1"),
     ("boundary F1", "boundary_f1"),
 )
-_MEANS = (
+MEANS = (
     ("mean IoU", "mean_iou"),
     ("mean class accuracy", "mean_class_accuracy"),
     ("pixel accuracy", "pixel_accuracy"),
@@ -238,7 +239,7 @@ def format_table(summary: dict[str, Any]) -> str:
     intervals = summary.get("intervals", {})
     means = [
         [title, format_score(summary[key]), _format_interval(intervals, key)]
-        for title, key in _MEANS
+        for title, key in MEANS
         if key in summary
     ]
     if intervals:

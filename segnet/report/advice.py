@@ -154,8 +154,12 @@ def _confused(facts: Facts) -> list[str]:
     names = list(facts.scores["per_class"])
     shares = confusion / np.maximum(confusion.sum(1, keepdims=True), 1)
     np.fill_diagonal(shares, 0.0)
-    pairs = np.argwhere(shares > _CONFUSED)
-    order = sorted(pairs.tolist(), key=lambda pair: -shares[tuple(pair)])
+    # What each class is taken for most.
+    pairs = enumerate(shares.argmax(1).tolist())
+    order = sorted(
+        (pair for pair in pairs if shares[pair] > _CONFUSED),
+        key=lambda pair: -shares[pair],
+    )
     return [
         f"{shares[truth, seen]:.0%} of '{names[truth]}' is taken for "
         f"'{names[seen]}'. Look below at images where it is missed: are the "

@@ -21,7 +21,7 @@ from segnet.files import (
 )
 from segnet.json_text import parse_json
 
-__all__ = ["MetricWriter", "first_loss", "step_known_saved"]
+__all__ = ["MetricWriter", "first_loss", "read_log", "step_known_saved"]
 
 
 class MetricWriter:
@@ -109,6 +109,15 @@ def step_known_saved(workdir: str, every_steps: int | None) -> int | None:
     scored = any(line.get("val_mean_iou") is not None for line in lines)
     later = not every_steps and any(line.get("epoch", 0) > 1 for line in lines)
     return last if scored or later or last > first else None
+
+
+def read_log(workdir: str) -> list[dict[str, Any]]:
+    """The lines of `metrics.jsonl`, each with its `step`.
+
+    Raises:
+      DataError: The file cannot be read.
+    """
+    return [values for values, _ in _read_lines(metrics_path(workdir))]
 
 
 def first_loss(workdir: str) -> float | None:

@@ -1,0 +1,145 @@
+"""Pictures of a page: inside of it, as data URIs."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import io
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from segnet.constants import IGNORE_LABEL
+from segnet.evaluation.evaluate import Prediction
+from segnet.images.overlay import colour_labels
+
+__all__ = ["LAYERS", "Picture", "cut_out", "make_picture"]
+
+# What can lie over a picture, and how it is called.
+LAYERS = {
+    "prediction": "prediction",
+    "truth": "annotation",
+    "errors": "errors",
+    "confidence": "confidence (dark: unsure)",
+}
+_LARGEST_SIDE = 640
+_QUALITY = 75
+# Right, wrong, ignored.
+_ERRORS = np.array([[0, 0, 0], [255, 70, 40], [128, 128, 128]], np.uint8)
+_CUT_SIDE = 240
+_FRAME = "#ff00c8"
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+    """An image and what lies over it, as data URIs.
+
+    Attributes:
+      image: The input.
+      layers: For each of `LAYERS`.
+      width: Of all of them, pixels.
+      height: Likewise.
+    """
+
+    image: str
+    layers: dict[str, str]
+    width: int
+    height: int
+
+
+def make_picture(
+    image: np.ndarray, seen: Prediction, num_classes: int
+) -> Picture:
+    """Makes the pictures of an image.
+
+    Args:
+      image: uint8 `[height, width, 3]`, maybe not of the annotation's size.
+      seen: What was predicted.
+      num_classes: Number of classes.
+    """
+    height, width = seen.truth.shape
+    factor = min(1.0, _LARGEST_SIDE / max(height, width))
+    size = (max(1, round(width * factor)), max(1, round(height * factor)))
+    wrong = np.where(
+        seen.truth < num_classes, seen.truth != seen.labels, 2
+    ).astype(np.uint8)
+    sure = Image.fromarray((seen.confidence * 255).astype(np.uint8))
+    photo = Image.fromarray(image).resize(size, Image.Resampling.BILINEAR)
+    return Picture(
+        image=_webp(photo),
+        layers={
+            "prediction": _indexed(seen.labels, size),
+            "truth": _indexed(seen.truth, size),
+            "errors": _indexed(wrong, size, _ERRORS),
+            "confidence": _webp(sure.resize(size, Image.Resampling.BILINEAR)),
+        },
+        width=size[0],
+        height=size[1],
+    )
+
+
+def cut_out(
+    image: np.ndarray, seen: Prediction, box: tuple[int, int, int, int]
+) -> tuple[str, str, str]:
+    """Cuts a region out, with as much around it as it is wide and high.
+
+    Args:
+      image: uint8 `[height, width, 3]`, of the annotation's size.
+      seen: What was predicted.
+      box: Left, top, right and bottom, pixels; framed in each picture.
+
+    Returns:
+      Image, annotation and prediction, as data URIs.
+    """
+    height, width = seen.truth.shape
+    left, top, right, bottom = box
+    around = max(right - left, bottom - top, 24) // 2
+    outer = (
+        max(0, left - around),
+        max(0, top - around),
+        min(width, right + around),
+        min(height, bottom + around),
+    )
+    part = np.s_[outer[1] : outer[3], outer[0] : outer[2]]
+    factor = _CUT_SIDE / max(outer[2] - outer[0], outer[3] - outer[1])
+    framed = [factor * (x - outer[i % 2]) for i, x in enumerate(box)]
+    frame = (framed[0], framed[1], framed[2] - 1, framed[3] - 1)
+    found = []
+    for pixels in (
+        image[part],
+        colour_labels(seen.truth[part]),
+        colour_labels(seen.labels[part]),
+    ):
+        size = [max(1, round(side * factor)) for side in pixels.shape[1::-1]]
+        picture = Image.fromarray(pixels).resize(
+            (size[0], size[1]), Image.Resampling.NEAREST
+        )
+        ImageDraw.Draw(picture).rectangle(frame, outline=_FRAME, width=2)
+        found.append(_webp(picture))
+    return found[0], found[1], found[2]
+
+
+def _webp(picture: Image.Image) -> str:
+    data = io.BytesIO()
+    picture.save(data, "WEBP", quality=_QUALITY, method=2)
+    return _uri("webp", data.getvalue())
+
+
+def _indexed(
+    labels: np.ndarray,
+    size: tuple[int, int],
+    palette: np.ndarray | None = None,
+) -> str:
+    """A PNG with a palette: few bytes for few colours."""
+    picture = Image.fromarray(labels).resize(size, Image.Resampling.NEAREST)
+    if palette is None:
+        table = colour_labels(np.arange(IGNORE_LABEL + 1, dtype=np.uint8))
+        palette = table.reshape(-1, 3)
+    picture.putpalette(palette.tobytes())
+    data = io.BytesIO()
+    picture.save(data, "PNG", optimize=False)
+    return _uri("png", data.getvalue())
+
+
+def _uri(kind: str, data: bytes) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"

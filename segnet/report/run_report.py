@@ -1,0 +1,462 @@
+"""The report of a run: what is on its page, from what was measured."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from segnet.config import Config
+from segnet.config.schedule import create_schedule, eval_batch_size
+from segnet.data import resizing, sources
+from segnet.evaluation import inference
+from segnet.evaluation.evaluate import Evaluation, Prediction
+from segnet.evaluation.image_scores import ImageScores
+from segnet.evaluation.metrics import MEANS
+from segnet.images.overlay import PALETTE
+from segnet.records.manifest import Manifest
+from segnet.report import page, pictures
+from segnet.report.advice import Facts, advise, speck_share
+from segnet.report.suspects import Suspect, SuspectList, find_suspects
+from segnet.training.class_weights import resolve_class_weights
+
+__all__ = ["Measured", "choose", "make_page", "measure"]
+
+# Images that are shown of a split, and regions whose labels look wrong.
+_MOST_PICTURES = 110
+_MOST_SUSPECTS = 30
+# Of the ends of each order, if not all images are shown.
+_OF_EACH_END = 3
+_PARTS = (
+    ("scores", "Scores"),
+    ("training", "Training"),
+    ("confidence", "Confidence"),
+    ("pictures", "Pictures"),
+    ("labels", "Labels that look wrong"),
+    ("settings", "Settings"),
+)
+_ORDERS = (
+    ("mean_iou", "mean IoU", False),
+    ("pixel_accuracy", "pixel accuracy", False),
+    ("boundary_f1", "boundary F1", False),
+    ("mean_confidence", "confidence", False),
+    ("mean_entropy", "entropy", True),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Measured:
+    """A split that was scored and looked through.
+
+    Attributes:
+      manifest: Of the split.
+      source: Its records.
+      scores: As `Evaluation.detailed` gives them.
+      images: Of each image.
+      names: File names of the images.
+      suspects: Regions whose labels look wrong, the largest first.
+      specks: `speck_share` of predictions and annotations, mean over images.
+    """
+
+    manifest: Manifest
+    source: sources.RecordSource
+    scores: dict[str, Any]
+    images: ImageScores
+    names: list[str]
+    suspects: list[Suspect]
+    specks: tuple[float, float]
+
+
+def measure(
+    predictor: inference.Predictor,
+    manifest: Manifest,
+    config: Config,
+    *,
+    pad: bool,
+) -> Measured:
+    """Scores a split, and looks for labels that look wrong.
+
+    Args:
+      predictor: The network.
+      manifest: Of the split.
+      config: Of the run.
+      pad: As for `Evaluation`.
+
+    Raises:
+      DataError: A record is damaged.
+    """
+    evaluation = Evaluation(
+        predictor,
+        manifest,
+        config,
+        pad=pad,
+        are_logits=not predictor.gives_probabilities,
+    )
+    found = SuspectList(_MOST_SUSPECTS)
+    specks = np.full([manifest.num_records, 2], np.nan)
+
+    def visit(index: int, seen: Prediction) -> None:
+        found.add(
+            find_suspects(
+                index,
+                seen.truth,
+                seen.labels,
+                seen.confidence,
+                manifest.num_classes,
+            )
+        )
+        if min(seen.truth.shape) >= 3:
+            specks[index] = speck_share(seen.labels), speck_share(seen.truth)
+
+    scores, images = evaluation.detailed(show_progress=True, visit=visit)
+    known = specks[~np.isnan(specks[:, 0])]
+    mean = known.mean(0).tolist() if len(known) else [0.0, 0.0]
+    return Measured(
+        manifest,
+        sources.RecordSource(manifest, config.data_dir, cache=False),
+        scores,
+        images,
+        evaluation.image_names(),
+        found.largest(),
+        (mean[0], mean[1]),
+    )
+
+
+def choose(images: ImageScores, most: int) -> list[int]:
+    """The images that are shown.
+
+    Args:
+      images: Of the split.
+      most: How many.
+
+    Returns:
+      Numbers of records, rising: all of them or the worst, the best and the
+      middle ones, and those in which each class is missed or invented most.
+    """
+    number = len(images)
+    if number <= most:
+        return list(range(number))
+    by_iou = np.argsort(np.nan_to_num(images.mean_iou, nan=2.0), kind="stable")
+    middle = number // 2
+    hits, truth, predicted = np.moveaxis(images.counts, 1, 0)
+    of_classes = [
+        np.argsort(-wrong, kind="stable")[:_OF_EACH_END]
+        for wrong in (*(truth - hits).T, *(predicted - hits).T)
+    ]
+    order = np.concatenate(
+        [
+            by_iou[: 2 * _OF_EACH_END],
+            by_iou[-_OF_EACH_END:],
+            by_iou[middle : middle + _OF_EACH_END],
+            # The worst of each class in turn.
+            np.stack(of_classes, 1).ravel(),
+            by_iou,
+        ]
+    )
+    return sorted(list(dict.fromkeys(order.tolist()))[:most])
+
+
+def _predicted(
+    predictor: inference.Predictor,
+    measured: Measured,
+    config: Config,
+    indices: Sequence[int],
+    *,
+    pad: bool,
+) -> Iterator[tuple[int, np.ndarray, Prediction]]:
+    """Predicts some records once more: (number, image, what was predicted)."""
+    size = (config.input_height, config.input_width)
+
+    def read() -> Iterator[tuple[tf.Tensor, Any]]:
+        for index in indices:
+            image, label = measured.source(tf.constant(index, tf.int64))
+            small = resizing.to_uint8(resizing.resize_image(image, *size))
+            yield small, (index, image.numpy(), label.numpy())
+
+    batch = min(eval_batch_size(config), max(1, len(indices)))
+    for logits, (index, image, truth) in inference.predict_images(
+        predictor, read(), batch, pad=pad
+    ):
+        certain = inference.certainty_at(
+            logits,
+            *truth.shape,
+            are_logits=not predictor.gives_probabilities,
+        )
+        yield index, image, Prediction(truth, *certain)
+
+
+def make_page(
+    predictor: inference.Predictor,
+    config: Config,
+    splits: tuple[Measured, Measured],
+    log: Sequence[dict[str, Any]],
+    *,
+    checkpoint: str,
+    pad: bool,
+) -> str:
+    """Makes the page of a run.
+
+    Args:
+      predictor: The network.
+      config: Of the run.
+      splits: The evaluation split, and the training split.
+      log: The lines of `metrics.jsonl`.
+      checkpoint: Path of the weights.
+      pad: As for `Evaluation`.
+
+    Returns:
+      HTML.
+    """
+    val, train = splits
+    again = lambda measured, indices: _predicted(  # noqa: E731
+        predictor, measured, config, indices, pad=pad
+    )
+    weights = resolve_class_weights(
+        config.class_weights,
+        train.manifest.pixel_counts,
+        train.manifest.present_pixels,
+    )
+    return page.render(
+        "run.html",
+        title=f"Report of {config.workdir}",
+        parts=_PARTS,
+        config=config,
+        checkpoint=checkpoint,
+        split=val.manifest.split,
+        scores=val.scores,
+        train_mean_iou=train.scores["mean_iou"],
+        train_images=train.scores["images"],
+        num_train=train.manifest.num_records,
+        advice=advise(_facts(val, train, log, config)),
+        means=MEANS,
+        plots=_plots(val, log),
+        confusion=_confusion(val),
+        classes=_classes(val, train, weights),
+        weakest=_weakest(val),
+        names=config.class_names,
+        orders=_orders(config.class_names),
+        layers=list(pictures.LAYERS.items()),
+        legend=[
+            (name, "#{:02x}{:02x}{:02x}".format(*colour))
+            for name, colour in zip(config.class_names, PALETTE, strict=False)
+        ],
+        cards=_cards(val, again),
+        suspects=_suspect_cards(val, train, again, config.class_names),
+        settings=[
+            (name, value)
+            for name, value in dataclasses.asdict(config).items()
+            if name != "class_names"
+        ],
+        **_training(log, config, train.manifest.num_records),
+    )
+
+
+_Again = Callable[
+    [Measured, Sequence[int]],
+    Iterator[tuple[int, np.ndarray, Prediction]],
+]
+
+
+def _facts(
+    val: Measured,
+    train: Measured,
+    log: Sequence[dict[str, Any]],
+    config: Config,
+) -> Facts:
+    return Facts(
+        scores=val.scores,
+        train_mean_iou=train.scores["mean_iou"],
+        train_pixels=train.manifest.pixel_counts,
+        history=[y for _, y in _curve(log, "val_mean_iou")],
+        losses=[y for _, y in _curve(log, "loss")],
+        specks=val.specks,
+        weighted=config.class_weights != "none",
+    )
+
+
+def _curve(
+    log: Sequence[dict[str, Any]], key: str
+) -> list[tuple[float, float]]:
+    """Step and value of the lines that have one."""
+    return [
+        (float(line["step"]), float(line[key]))
+        for line in log
+        if isinstance(line.get(key), (int, float))
+    ]
+
+
+def _training(
+    log: Sequence[dict[str, Any]], config: Config, num_train: int
+) -> dict[str, Any]:
+    """How long the run was: steps, epochs, minutes as far as is known."""
+    step = max((line["step"] for line in log), default=0)
+    epoch = max((line.get("epoch") or 0 for line in log), default=0)
+    schedule = create_schedule(config, num_train, 1)
+    seconds, before = 0.0, 0.0
+    for now, rate in _curve(log, "images_per_second"):
+        batch = schedule.stage_at(int(now) - 1).batch_size
+        seconds += (now - before) * batch / rate if rate else 0.0
+        before = now
+    return {"steps": step, "epochs": epoch, "minutes": round(seconds / 60)}
+
+
+def _plots(val: Measured, log: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    scores = val.scores
+    rows = [
+        (name, row["iou"], row["iou_interval"])
+        for name, row in scores["per_class"].items()
+    ]
+    curves = {
+        "loss": "loss",
+        "history": "val_mean_iou",
+        "rate": "learning_rate",
+        "speed": "images_per_second",
+    }
+    return {
+        "iou": page.bars(rows, "IoU of each class; the table has the numbers"),
+        "reliability": page.reliability(
+            scores["reliability"], "Share that is right, by confidence"
+        ),
+        **{
+            name: page.lines({key: _curve(log, key)}, f"{key} over the steps")
+            for name, key in curves.items()
+        },
+    }
+
+
+def _confusion(val: Measured) -> list[tuple[str, list[float | None]]]:
+    """Shares of each class's pixels."""
+    matrix = val.scores["confusion_matrix"]
+    return [
+        (name, [x / sum(row) if sum(row) else None for x in row])
+        for name, row in zip(val.scores["per_class"], matrix, strict=True)
+    ]
+
+
+def _classes(
+    val: Measured, train: Measured, weights: tuple[float, ...] | None
+) -> list[dict[str, Any]]:
+    """A row of the table for each class."""
+    all_train = sum(train.manifest.pixel_counts) or 1
+    all_val = val.scores["pixels"] or 1
+    return [
+        {
+            "name": name,
+            **row,
+            "train_share": train.manifest.pixel_counts[index] / all_train,
+            "share": row["pixels"] / all_val,
+            "weight": weights[index] if weights else 1.0,
+        }
+        for index, (name, row) in enumerate(val.scores["per_class"].items())
+    ]
+
+
+def _weakest(val: Measured) -> list[tuple[str, float]]:
+    known = [
+        (name, row["iou"])
+        for name, row in val.scores["per_class"].items()
+        if row["iou"] is not None
+    ]
+    return sorted(known, key=lambda item: item[1])[:3]
+
+
+def _orders(names: Sequence[str]) -> list[tuple[str, list[tuple]]]:
+    """By what pictures can be sorted, in groups: key, text, largest first."""
+    return [
+        ("scores", list(_ORDERS)),
+        ("missed most", [(f"missed {i}", f"{name} missed", True)
+                         for i, name in enumerate(names)]),
+        ("invented most", [(f"invented {i}", f"{name} invented", True)
+                           for i, name in enumerate(names)]),
+        ("IoU of a class", [(f"iou {i}", f"IoU of {name}", False)
+                            for i, name in enumerate(names)]),
+    ]  # fmt: skip
+
+
+def _cards(val: Measured, again: _Again) -> list[dict[str, Any]]:
+    """The pictures of the gallery."""
+    chosen = choose(val.images, _MOST_PICTURES)
+    cards = []
+    for index, image, seen in again(val, chosen):
+        scores = _scores_of(val.images, index)
+        shown = ", ".join(
+            f"{text} {scores[key]:.3f}"
+            for key, text, _ in _ORDERS
+            if scores[key] is not None
+        )
+        cards.append(
+            {
+                "name": val.names[index],
+                "text": shown,
+                "scores": scores,
+                "picture": pictures.make_picture(
+                    image, seen, val.manifest.num_classes
+                ),
+            }
+        )
+    return cards
+
+
+def _scores_of(images: ImageScores, index: int) -> dict[str, float | None]:
+    """By the keys of `_orders`; None where there is none."""
+    hits, truth, predicted = images.counts[index]
+    total = max(1, int(truth.sum()))
+    numbers = {
+        "mean_iou": images.mean_iou[index],
+        "pixel_accuracy": images.pixel_accuracy[index],
+        "boundary_f1": images.mean_boundary_f1[index],
+        "mean_confidence": images.mean_confidence[index],
+        "mean_entropy": images.entropy[index],
+    }
+    for name in range(len(truth)):
+        numbers[f"missed {name}"] = (truth[name] - hits[name]) / total
+        numbers[f"invented {name}"] = (predicted[name] - hits[name]) / total
+        numbers[f"iou {name}"] = images.iou[index, name]
+    return {
+        key: None if np.isnan(x) else round(float(x), 5)
+        for key, x in numbers.items()
+    }
+
+
+def _suspect_cards(
+    val: Measured, train: Measured, again: _Again, names: Sequence[str]
+) -> list[dict[str, Any]]:
+    """What a person should look at again, of both splits."""
+    both = [(x, m) for m in (train, val) for x in m.suspects]
+    both.sort(key=lambda item: item[0].pixels, reverse=True)
+    both = both[:_MOST_SUSPECTS]
+    cards: dict[tuple[int, Suspect], dict[str, Any]] = {}
+    for measured in (train, val):
+        own = [x for x, m in both if m is measured]
+        indices = sorted({x.index for x in own})
+        for index, image, seen in again(measured, indices):
+            for suspect in own:
+                if suspect.index == index:
+                    cards[id(measured), suspect] = _suspect_card(
+                        measured, suspect, image, seen, names
+                    )
+    return [cards[id(measured), suspect] for suspect, measured in both]
+
+
+def _suspect_card(
+    measured: Measured,
+    suspect: Suspect,
+    image: np.ndarray,
+    seen: Prediction,
+    names: Sequence[str],
+) -> dict[str, Any]:
+    cut = pictures.cut_out(image, seen, suspect.box)
+    kinds = ("image", "annotation", "prediction")
+    return {
+        "name": measured.names[suspect.index],
+        "text": (
+            f"annotated {names[suspect.truth]}, seen "
+            f"{names[suspect.predicted]} ({suspect.confidence:.0%} sure), "
+            f"at x {suspect.box[0]}, y {suspect.box[1]}, in "
+            f"'{measured.manifest.split}'"
+        ),
+        "pictures": list(zip(cut, kinds, strict=True)),
+    }
