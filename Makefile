@@ -9,7 +9,7 @@ ARGS ?=
 export VENV PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup environment setup-horovod lock audit lint format test test-slow test-faults fuzz test-elastic test-dist test-habana bench bench-smoke demo clean
+.PHONY: help setup environment setup-horovod lock audit lint format test setup-export test-slow test-faults test-export fuzz test-elastic test-dist test-habana bench bench-smoke demo clean
 
 help:  ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | \
@@ -24,6 +24,9 @@ environment:
 
 setup-horovod:  ## and build Horovod with Gloo (needs g++)
 	@tools/setup_env.sh horovod
+
+setup-export:  ## and what ONNX files are made with
+	@tools/setup_env.sh export
 
 lock:  ## make requirements/*.lock from the .txt files, after a change of these
 	@tools/setup_env.sh lock
@@ -61,6 +64,12 @@ test-faults: environment  ## hostile inputs, real faults, the cases of FAULTS=FI
 	@if [ -e "$(FAULTS)" ]; then $(PY) "$(FAULTS)" --project .; \
 	else echo "LEFT OUT: $(FAULTS) is not there"; fi
 
+test-export: environment setup-export  ## files for other programs, run by those
+	@if command -v npm >/dev/null; then cd tests/export/node && npm ci \
+	  --ignore-scripts --no-audit --no-fund --loglevel=error; \
+	else echo "LEFT OUT: JavaScript, for want of npm"; fi
+	$(PY) -m pytest -m export $(ARGS)
+
 fuzz:  ## fuzz what reads files of others (ARGS=--seconds=600 for each target)
 	@tools/setup_env.sh fuzz
 	$(PY) -m fuzz $(ARGS)
@@ -86,5 +95,5 @@ demo:  ## draw a data set, convert, train, evaluate, predict (into demo/)
 	@tools/demo.sh
 
 clean:  ## remove what make wrote, apart from .venv
-	rm -rf demo/data demo/records demo/run .pytest_cache .hypothesis .ruff_cache .coverage .coverage.*
+	rm -rf demo/data demo/records demo/run .pytest_cache .hypothesis .ruff_cache .coverage .coverage.* tests/export/node/node_modules
 	find main.py segnet tools tests benchmarks fuzz -name __pycache__ -prune -exec rm -rf {} +

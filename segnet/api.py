@@ -248,7 +248,8 @@ def export(
 
     Args:
       workdir: Of the run.
-      formats: `saved_model`.
+      formats: Of `saved_model`, `tflite` and `onnx`; the last one needs the
+        extra `export`.
       data_dir: Where the records are now; where they were by default.
       split: Whose images are compared; the run's evaluation split by default.
       checkpoint: `best`, `latest` or the path of a checkpoint.

@@ -54,7 +54,7 @@ AUGMENTATIONS = ("none", "basic", "strong")
 # What predictions are written as for labelling tools.
 POLYGON_FORMATS = ("geojson", "coco", "labelme")
 # Files that a network is exported as.
-EXPORT_FORMATS = ("saved_model",)
+EXPORT_FORMATS = ("saved_model", "tflite", "onnx")
 # Number formats of gradients on their way between workers.
 COMPRESSIONS = ("none", "fp16", "bf16")
 # What a program warns of, by the name that --silence takes.

@@ -23,7 +23,7 @@ COMMANDS = {
     "segnet-import": "tools/import_annotations.py",
     "segnet-summarize-folds": "tools/summarize_folds.py",
 }
-EXTRAS = {"gpu", "horovod", "video"}
+EXTRAS = {"export", "gpu", "horovod", "video"}
 
 
 def _run(*command, cwd, **options) -> subprocess.CompletedProcess:

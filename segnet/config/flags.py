@@ -198,7 +198,7 @@ def define_flags(values: flags.FlagValues) -> None:
     )
     flags.DEFINE_string(
         "export_format",
-        ",".join(EXPORT_FORMATS),
+        EXPORT_FORMATS[0],
         f"export: one or several of {', '.join(EXPORT_FORMATS)}, with commas.",
         flag_values=values,
     )

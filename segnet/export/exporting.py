@@ -5,29 +5,25 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import shutil
 import tempfile
 from collections.abc import Sequence
 from typing import Any
-
-import tensorflow as tf
 
 from segnet.config import Config
 from segnet.config.workdir import export_dir
 from segnet.data import sources
 from segnet.errors import RunError
+from segnet.evaluation import metrics
 from segnet.evaluation.inference import Predictor
 from segnet.evaluation.model import Model
-from segnet.export import checking, serving
+from segnet.export import checking, graphs
+from segnet.export.writers import FORMATS, Content, Variant, missing_package
 from segnet.files import write_errors, write_text
 from segnet.images.overlay import PALETTE
 from segnet.progress import say
 from segnet.records.splits import read_manifest
 
 __all__ = ["export"]
-
-# Of the pixels, that a file has to have the network's label of.
-_AGREEMENT = 0.999
 
 
 def export(
@@ -40,6 +36,8 @@ def export(
 ) -> dict[str, Any]:
     """Writes a run's network in some formats, and `export.json`.
 
+    What one file lacks does not keep the others from being written.
+
     Args:
       predictor: The network, in float32.
       config: Of the run.
@@ -51,19 +49,77 @@ def export(
       What `export.json` holds.
 
     Raises:
-      DataError: The evaluation split cannot be read.
-      RunError: A file does not agree with the network, or cannot be written.
+      ConfigError: The workdir is remote.
+      DataError: The splits cannot be read.
+      RunError: A package is missing, or a file does not agree with the network
+        or cannot be written.
     """
+    missing_package(formats)
     manifest = read_manifest(config.data_dir, config.eval_split)
     sources.check_classes(manifest, config.class_names, config.data_dir)
-    images = checking.read_images(
-        sources.RecordSource(manifest, config.data_dir, cache=False)
-    )
     model = Model(predictor, config, checkpoint)
+    images = _images(config, config.eval_split)
+    content = Content(
+        config,
+        predictor.model,
+        graphs.portable_network(config, predictor.model),
+        _metadata(config, checkpoint),
+        _calibration(config, formats),
+    )
     folder = export_dir(config.workdir)
     with write_errors(folder):
         os.makedirs(folder, exist_ok=True)
+    rows: list[dict[str, Any]] = []
+    problems: list[str] = []
+    for variant in (each for name in formats for each in FORMATS[name]):
+        say(f"writing {variant.file}")
+        try:
+            row, problem = _export(
+                variant, content, model, images, folder, force
+            )
+        except RunError as error:
+            problems.append(str(error))
+            continue
+        rows.append(row)
+        if problem:
+            problems.append(problem)
     outcome = {
+        **content.metadata,
+        "split": config.eval_split,
+        "formats": {row["file"]: row for row in rows},
+    }
+    for line in _describe(rows):
+        say(line)
+    path = os.path.join(folder, "export.json")
+    write_text(path, json.dumps(outcome, indent=2) + "\n")
+    say(f"written to {path}")
+    if problems:
+        raise RunError("; ".join(problems))
+    return outcome
+
+
+def _images(config: Config, split: str) -> list[Any]:
+    """Some images of a split, see `checking.read_images`."""
+    manifest = read_manifest(config.data_dir, split)
+    source = sources.RecordSource(manifest, config.data_dir, cache=False)
+    return checking.read_images(source)
+
+
+def _calibration(config: Config, formats: Sequence[str]) -> list[Any]:
+    """Training images at the input size, where a format has int8."""
+    variants = [each for name in formats for each in FORMATS[name]]
+    if not any(each.precision == "int8" for each in variants):
+        return []
+    size = (config.input_height, config.input_width)
+    return [
+        checking.resized(image, size)
+        for image, _ in _images(config, config.train_split)
+    ]
+
+
+def _metadata(config: Config, checkpoint: str) -> dict[str, Any]:
+    """What the users of a file need to know."""
+    return {
         "architecture": config.architecture,
         "checkpoint": checkpoint,
         "input_height": config.input_height,
@@ -73,81 +129,76 @@ def export(
             "#{:02x}{:02x}{:02x}".format(*PALETTE[index])
             for index in range(len(config.class_names))
         ],
-        "split": config.eval_split,
-        "formats": {
-            kind: _export(kind, model, predictor, config, folder, images, force)
-            for kind in formats
-        },
     }
-    path = os.path.join(folder, "export.json")
-    write_text(path, json.dumps(outcome, indent=2) + "\n")
-    say(f"written to {path}")
-    return outcome
 
 
 def _export(
-    kind: str,
+    variant: Variant,
+    content: Content,
     model: Model,
-    predictor: Predictor,
-    config: Config,
-    folder: str,
     images: Sequence[Any],
+    folder: str,
     force: bool,
-) -> dict[str, Any]:
-    """Writes one format aside, checks it, and gives it its name."""
-    target = os.path.join(folder, kind)
+) -> tuple[dict[str, Any], str]:
+    """Writes one file aside, checks it, and gives it its name.
+
+    Returns:
+      What `export.json` says of it, and why it was not kept, if so.
+
+    Raises:
+      RunError: It cannot be written or run.
+    """
+    target = os.path.join(folder, variant.file)
+    config = content.config
+    size = (
+        None if variant.any_size else (config.input_height, config.input_width)
+    )
     with (
-        write_errors(folder),
+        write_errors(target),
         tempfile.TemporaryDirectory(prefix=".segnet-", dir=folder) as aside,
     ):
-        written = os.path.join(aside, kind)
-        network = serving.Serving(
-            predictor.model, config.input_height, config.input_width
-        )
-        _quietly_save(network, written)
-        checked = checking.check(kind, written, model, images)
-        if checked.agreement < _AGREEMENT and not force:
-            raise RunError(
-                f"{target}: gives the network's labels to "
-                f"{checked.agreement:.4%} of the pixels, less than "
-                f"{_AGREEMENT:.1%}, and is not kept; --export_force keeps it"
-            )
-        size = _size(written)
-        if os.path.isdir(target):
-            shutil.rmtree(target)
-        os.replace(written, target)
-    fields = {"path": kind, **dataclasses.asdict(checked), "bytes": size}
-    say(_line(kind, fields))
-    return fields
+        written = os.path.join(aside, variant.file)
+        variant.write(content, written)
+        checked = checking.check(written, model, images, size)
+        lacks = checking.shortfall(checked, variant.precision)
+        row = {
+            "file": variant.file,
+            "precision": variant.precision,
+            **dataclasses.asdict(checked),
+            "bytes": _size(written),
+            "kept": force or not lacks,
+        }
+        if row["kept"]:
+            if os.path.isdir(target):
+                os.rename(target, os.path.join(aside, "before"))
+            os.replace(written, target)
+            return row, ""
+    return row, f"{target}: {lacks}; not kept: --export_force keeps it"
 
 
-def _quietly_save(network: serving.Serving, folder: str) -> None:
-    logger = tf.get_logger()
-    level = logger.level
-    logger.setLevel("ERROR")
-    try:
-        serving.save(network, folder)
-    finally:
-        logger.setLevel(level)
-
-
-def _size(folder: str) -> int:
+def _size(path: str) -> int:
+    """Bytes of a file, or of all files in a folder."""
+    if os.path.isfile(path):
+        return os.path.getsize(path)
     return sum(
         os.path.getsize(os.path.join(place, name))
-        for place, _, names in os.walk(folder)
+        for place, _, names in os.walk(path)
         for name in names
     )
 
 
-def _line(kind: str, fields: dict[str, Any]) -> str:
-    """What is printed of a format."""
-    scores = [
-        "-" if value is None else f"{value:.4f}"
-        for value in (fields["mean_iou"], fields["network_mean_iou"])
-    ]
-    return (
-        f"{kind}: {fields['agreement']:.4%} of the labels as the network, mean "
-        f"IoU {scores[0]} (network {scores[1]}), "
-        f"{fields['milliseconds']:.1f} ms an image, "
-        f"{fields['bytes'] / 1e6:.1f} MB, {fields['images']} images"
-    )
+def _describe(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """The lines of a table of files."""
+    cells = [["file", "as network", "mean IoU", "network", "ms", "MB"]]
+    for row in rows:
+        cells.append(
+            [
+                row["file"] if row["kept"] else f"{row['file']} (not kept)",
+                f"{row['agreement']:.3%}",
+                metrics.format_score(row["mean_iou"]),
+                metrics.format_score(row["network_mean_iou"]),
+                f"{row['milliseconds']:.1f}",
+                f"{row['bytes'] / 1e6:.1f}",
+            ]
+        )
+    return metrics.align(cells) if rows else []

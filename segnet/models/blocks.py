@@ -31,6 +31,7 @@ class Builder:
       batch_norm: Makes a batch norm layer, as Keras's class does; None: there
         is none, the convolutions do its work (see `models.folding`).
       filtered_gradient: Whether wide convolutions are `CpuConv2D`.
+      portable: Whether all operations are ones that other formats have.
     """
 
     batch_norm_momentum: float = 0.99
@@ -41,6 +42,7 @@ class Builder:
         tf.keras.layers.BatchNormalization
     )
     filtered_gradient: bool = False
+    portable: bool = False
 
     def channels(self, full: int) -> int:
         """The number of channels in place of the full network's."""

@@ -28,6 +28,7 @@ def create_model(
         tf.keras.layers.BatchNormalization
     ),
     filtered_gradient: bool = False,
+    portable: bool = False,
 ) -> tf.keras.Model:
     """Builds a network with random weights, of the Keras policy's dtypes.
 
@@ -51,6 +52,8 @@ def create_model(
       filtered_gradient: Whether the kernel gradients of wide convolutions are
         made by minimal filtering, see `CpuConv2D`: the same up to rounding,
         faster on some CPUs, and without effect on other devices.
+      portable: Whether all operations are ones that other formats have, for
+        exports: the same results, slower in training.
 
     Returns:
       Model of uint8 RGB `[batch, height, width, 3]` to float32 logits
@@ -81,6 +84,7 @@ def create_model(
         width_multiplier=width_multiplier,
         batch_norm=batch_norm,
         filtered_gradient=filtered_gradient,
+        portable=portable,
     )
     if architecture == "segnet":
         logits = segnet.build(images, num_classes, builder)

@@ -144,9 +144,22 @@ class MaxPoolWithMask(tf.keras.layers.Layer):
     ties has exactly one 1. No gradient passes through the mask.
     """
 
+    def __init__(self, *, portable: bool = False, **kwargs: Any) -> None:
+        """Creates the layer.
+
+        Args:
+          portable: Whether the mask is made by comparisons, for formats that
+            have no gradient of pooling; the same, and slower in training.
+          **kwargs: Of `tf.keras.layers.Layer`.
+        """
+        super().__init__(**kwargs)
+        self._portable = portable
+
     def call(self, inputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """See the class."""
         pooled = tf.nn.max_pool2d(inputs, 2, 2, "VALID")
+        if self._portable:
+            return pooled, _winners(inputs)
         # The gradient of pooling sends each value to its winner, so that of
         # ones is the mask.
         mask = tf.raw_ops.MaxPoolGrad(
@@ -158,6 +171,23 @@ class MaxPoolWithMask(tf.keras.layers.Layer):
             padding="VALID",
         )
         return pooled, tf.stop_gradient(mask)
+
+
+def _winners(inputs: tf.Tensor) -> tf.Tensor:
+    """The mask of a pooling; of equal values in a window the first wins.
+
+    The values of a window are compared with each other, not with their
+    maximum: a file with int8 may have that rounded otherwise.
+    """
+    corners = ((0, 0), (0, 1), (1, 0), (1, 1))
+    first, second, third, fourth = (
+        inputs[:, row::2, column::2] for row, column in corners
+    )
+    a, b, c = first >= second, first >= third, first >= fourth
+    d, e, f = second >= third, second >= fourth, third >= fourth
+    won = (a & b & c, ~a & d & e, ~b & ~d & f, ~c & ~e & ~f)
+    masks = [tf.cast(each, inputs.dtype) for each in won]
+    return tf.nn.depth_to_space(tf.concat(masks, -1), 2)
 
 
 class MaskUnpooling(tf.keras.layers.Layer):

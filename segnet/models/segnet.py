@@ -34,7 +34,10 @@ def build(images: tf.Tensor, num_classes: int, builder: Builder) -> tf.Tensor:
     for block, (repeats, filters) in enumerate(VGG16_BLOCKS, 1):
         names = [f"block{block}_conv{i}" for i in range(1, repeats + 1)]
         values = _convolve_all(builder, values, [filters] * repeats, names)
-        values, mask = layers.MaxPoolWithMask(name=f"block{block}_pool")(values)
+        pool = layers.MaxPoolWithMask(
+            portable=builder.portable, name=f"block{block}_pool"
+        )
+        values, mask = pool(values)
         masks.append(mask)
         if block >= _FIRST_DEEP_BLOCK:
             values = builder.drop(values, f"block{block}_dropout")

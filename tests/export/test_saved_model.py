@@ -38,8 +38,8 @@ def _picture(height, width, seed=0):
 def test_the_file_gives_the_labels_of_the_network(workdir, folders, capsys):
     assert main.main(["main.py", "export", f"--workdir={workdir}"]) == 0
     out = capsys.readouterr().out
-    assert "saved_model: 100.0000% of the labels as the network" in out
-    assert "5 images\nwritten to " in out
+    assert "saved_model    100.000%" in out
+    assert out.splitlines()[-1].startswith("written to ")
     content = json.loads((workdir / "export" / "export.json").read_text())
     assert content["class_names"] == list(CLASS_NAMES)
     assert content["palette"][0] == "#e65046"
@@ -48,6 +48,8 @@ def test_the_file_gives_the_labels_of_the_network(workdir, folders, capsys):
     assert found["agreement"] == 1
     assert found["mean_iou"] == found["network_mean_iou"] > 0
     assert found["milliseconds"] > 0 and found["images"] == 5
+    extra = workdir / "export" / "saved_model" / "assets.extra" / "segnet.json"
+    assert json.loads(extra.read_text())["palette"] == content["palette"]
     assert os.listdir(workdir / "export") != []
 
     path = str(workdir / "export" / "saved_model")
@@ -97,7 +99,7 @@ def test_what_does_not_agree_is_not_kept(data_dir, tmp_path, monkeypatch):
     before = sorted(os.listdir(workdir / "export"))
     assert before == ["export.json", "saved_model"]
 
-    def check(kind, path, model, images):
+    def check(path, model, images, size):
         return checking.Checked(len(images), 0.9985, 0.5, 0.6, 1.0)
 
     monkeypatch.setattr(checking, "check", check)
@@ -122,7 +124,7 @@ class _Network:
 def test_agreement_by_hand(monkeypatch):
     """2 of 12 pixels differ; 11 are scored, of which one is of class 1."""
 
-    def run(kind, path, folder):
+    def run(path, folder):
         labels = np.zeros([3, 4], np.uint8)
         labels[0, :2] = 1
         np.save(os.path.join(folder, "000000.labels.npy"), labels)
@@ -131,9 +133,7 @@ def test_agreement_by_hand(monkeypatch):
     monkeypatch.setattr(checking, "_run", run)
     truth = np.zeros([3, 4], np.uint8)
     truth[0, 0], truth[2, 3] = 1, 255
-    found = checking.check(
-        "saved_model", "x", _Network(), [(_picture(3, 4), truth)]
-    )
+    found = checking.check("x", _Network(), [(_picture(3, 4), truth)])
     assert (found.images, found.milliseconds) == (1, 5.0)
     assert found.agreement == pytest.approx(10 / 12)
     # Class 0: 9 of 10; class 1: 1 of 2. The network: 10 of 11, and 0 of 1.
@@ -145,7 +145,7 @@ def test_a_file_that_does_not_run_is_told_of(tmp_path):
     (tmp_path / "model").mkdir()
     with pytest.raises(RunError, match="does not run in a process of its own"):
         checking.check(
-            "saved_model", str(tmp_path / "model"), _Network(),
+            str(tmp_path / "model"), _Network(),
             [(_picture(3, 4), np.zeros([3, 4], np.uint8))],
         )  # fmt: skip
 
@@ -157,7 +157,7 @@ def test_formats_and_api(workdir, monkeypatch, capsys):
     assert "'pt' is not known; use saved_model" in error
     monkeypatch.setattr(
         checking, "check",
-        lambda kind, path, model, images: checking.Checked(5, 1.0, 1, 1, 1),
+        lambda path, model, images, size: checking.Checked(5, 1.0, 1, 1, 1),
     )  # fmt: skip
     content = segnet.export(workdir, ["saved_model"], split="train")
     assert content["split"] == "train"

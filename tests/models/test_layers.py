@@ -130,6 +130,13 @@ def test_ties_have_exactly_one_winner(rng, dtype):
     np.testing.assert_array_equal(windows.sum((2, 4)), np.ones((3, 6, 10, 8)))
     at_winner = (windows * values.reshape(windows.shape)).sum((2, 4))
     np.testing.assert_array_equal(tf.cast(pooled, tf.float32), at_winner)
+    portable = layers.MaxPoolWithMask(dtype=dtype, portable=True)
+    for ours, theirs in zip(
+        (pooled, mask), portable(tf.cast(values, dtype)), strict=True
+    ):
+        np.testing.assert_array_equal(
+            tf.cast(ours, tf.float32), tf.cast(theirs, tf.float32)
+        )
 
 
 def test_unpooling_equals_that_of_tensorflow_addons(rng):
