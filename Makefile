@@ -91,7 +91,7 @@ bench:  ## measure speed as ratios (ARGS=--camvid=FOLDER); needs a quiet machine
 bench-smoke: environment  ## try all benchmarks on something tiny
 	$(PY) -m benchmarks.run --smoke --output=/dev/null $(ARGS)
 
-demo:  ## draw a data set, convert, train, evaluate, predict (into demo/)
+demo:  ## draw a data set, convert, train, evaluate, predict, report (into demo/)
 	@tools/demo.sh
 
 clean:  ## remove what make wrote, apart from .venv

@@ -146,7 +146,7 @@ def _call_main(arguments: Sequence[str], workdir: Path) -> None:
     """Runs main.py; its output goes to a file beside the workdir."""
     command = [sys.executable, str(ROOT / "main.py"), *arguments]
     with open(f"{workdir}.log", "a") as log:
-        command.append(f"--workdir={workdir}")
+        command += [f"--workdir={workdir}", "--noreport"]
         subprocess.run(command, check=True, stdout=log, stderr=log)
 
 

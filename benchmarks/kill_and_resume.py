@@ -115,7 +115,7 @@ def _programs(data: Dataset, folder: Path) -> dict[str, _Program]:
         "train": _Program(
             lambda workdir: [
                 "main.py", f"--data_dir={data.records}",
-                f"--workdir={workdir}", *_FLAGS,
+                f"--workdir={workdir}", "--noreport", *_FLAGS,
             ],
             written.read_weights,
             written.half_saved,

@@ -78,7 +78,8 @@ def main(argv: Sequence[str]) -> int:
                 "--precision=float32", "--width_multiplier=0.1",
                 f"--batch_size={_BATCH}", f"--epochs={arguments.evaluations}",
                 f"--checkpoint_every_steps={every}", "--augment=basic",
-                "--ema_decay=0.99", f"--log_every_steps={max(every // 4, 1)}",
+                "--noreport", "--ema_decay=0.99",
+                f"--log_every_steps={max(every // 4, 1)}",
             ],
             after_step=lambda step: samples.append(_Sample.now()),
         )  # fmt: skip

@@ -158,6 +158,7 @@ def run_flags(data_dir, workdir, *extra: str) -> list[str]:
         "--device=cpu",
         "--precision=float32",
         "--log_every_steps=2",
+        "--noreport",
         *extra,
     ]
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The whole program once, in demo/: draws street scenes, converts them, trains,
-# evaluates on scenes that were not trained on, and colours some of them.
+# makes the report of the run, evaluates on scenes that were not trained on, and
+# colours some of them.
 # Starts over each time: demo/data, demo/records and demo/run are replaced.
 #
 # NUM_TRAIN, NUM_VAL   how many scenes to draw
@@ -34,7 +35,7 @@ for split in train val; do
 done
 
 started=$SECONDS
-step "Training"
+step "Training, and a report at its end"
 "$python" main.py --flagfile=configs/demo.flags
 
 step "Evaluating on the validation scenes"
@@ -53,3 +54,4 @@ echo "training and evaluation: $((elapsed / 60)) min $((elapsed % 60)) s"
 echo "all of it:               $((SECONDS / 60)) min $((SECONDS % 60)) s"
 echo "scores:                  demo/run/evaluation-val.json"
 echo "pictures:                demo/run/predictions/*_overlay.png"
+echo "report, for a browser:   $PWD/demo/run/report/index.html"

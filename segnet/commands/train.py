@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
+from segnet.commands import report
 from segnet.config.flags import Command
+from segnet.config.validate import CHANGEABLE_AFTER_TRAINING
+from segnet.errors import UserError
 from segnet.locks import Lock
 from segnet.progress import command_line, say
 from segnet.runtime import distributed
@@ -62,4 +66,28 @@ def run(command: Command, after_step: Callable[[int], None], lock: Lock) -> int:
             f"{result.best_metric} {best}; "
             f"next: {following}"
         )
+        _report(command)
     return 0
+
+
+def _report(command: Command) -> None:
+    """Makes the report, unless it is not wanted or there are more workers.
+
+    What hinders it is said; the training is done all the same.
+    """
+    launch = distributed.launched()
+    if not command.report or launch.size > 1 or launch.elastic:
+        return
+
+    # Its weights are the best ones, whatever the training started from.
+    given = {
+        name: value
+        for name, value in command.given.items()
+        if name in CHANGEABLE_AFTER_TRAINING
+    }
+    try:
+        path = report.report(dataclasses.replace(command, given=given))
+    except UserError as error:
+        say(f"no report: {error}")
+        return
+    say(f"report: {path}")

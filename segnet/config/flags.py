@@ -66,6 +66,7 @@ class Command:
       checkpoint: Which weights evaluate and predict use.
       tta: Whether evaluate and predict see each image several times.
       max_pixels: Predict: that a picture may have.
+      report: Train: whether the report is made at the end.
       export_formats: Export: of `EXPORT_FORMATS`.
       export_force: Export: whether files are kept that do not agree with the
         network.
@@ -87,6 +88,7 @@ class Command:
     checkpoint: str
     tta: bool
     max_pixels: int
+    report: bool
     export_formats: tuple[str, ...]
     export_force: bool
 
@@ -208,6 +210,12 @@ def define_flags(values: flags.FlagValues) -> None:
         "export: keep files that do not give the network's labels, too.",
         flag_values=values,
     )
+    flags.DEFINE_boolean(
+        "report",
+        True,
+        "train: at the end, also make the report of the run (of one process).",
+        flag_values=values,
+    )
     for field in dataclasses.fields(Config):
         if field.metadata.get("flag", True):
             _define_field(values, field)
@@ -304,6 +312,7 @@ def parse_command(argv: Sequence[str]) -> Command | str:
         checkpoint=expand_path(values.checkpoint),
         tta=values.tta,
         max_pixels=_max_pixels(values),
+        report=values.report,
         export_formats=_export_formats(values.export_format),
         export_force=values.export_force,
     )

@@ -25,7 +25,8 @@ def workdir(trained, tmp_path):
 
 
 def train(workdir, *flags: str) -> int:
-    return main.main(["main.py", f"--workdir={workdir}", *flags])
+    command = ["main.py", f"--workdir={workdir}", "--noreport", *flags]
+    return main.main(command)
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -48,9 +48,14 @@ def page(data_dir, tmp_path_factory):
         ]
     )  # fmt: skip
     assert status == 0
+    # The training made it.
+    written = workdir / "report" / "index.html"
+    page = _Page(written.read_text())
+    written.unlink()
     command = ["main.py", "report", f"--workdir={workdir}"]
     assert main.main(command) == 0
-    return _Page((workdir / "report" / "index.html").read_text())
+    assert len(_Page(written.read_text()).tags) == len(page.tags)
+    return page
 
 
 def test_the_page_needs_no_other_file(page):
