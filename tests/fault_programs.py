@@ -115,6 +115,7 @@ class Programs:
             "--input_height=32",
             "--input_width=48",
             "--width_multiplier=0.1",
+            "--noreport",
             "--batch_size=2",
             "--device=cpu",
             "--precision=float32",
