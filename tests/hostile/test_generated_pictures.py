@@ -27,6 +27,7 @@ from PIL import Image, ImageOps
 
 from segnet.config import Config
 from segnet.evaluation import predict
+from segnet.evaluation.inputs import Source
 from segnet.records import encoding
 
 convert = importlib.import_module("tools.convert_to_tfrecord")
@@ -199,8 +200,11 @@ def test_prediction(tmp_path_factory, config, seed):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         problems = predict.predict(
-            _logits, [str(path) for path in pictures], str(out), config
-        )
+            _logits,
+            [Source(str(path), path.name) for path in pictures],
+            str(out),
+            config,
+        ).problems
     assert all("\n" not in problem for problem in problems)
     for path, data in pictures.items():
         labels = out / f"{path.stem}_labels.png"

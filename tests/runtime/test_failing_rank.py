@@ -33,9 +33,10 @@ def test_a_failing_rank_ends_the_job(way, words, data_dir, tmp_path):
     damaged = tmp_path / "damaged"
     shutil.copytree(data_dir, damaged)
     for shard in damaged.glob("train-*"):
-        # Of this length still, and the heads of its records in order.
+        # Of this length still, and the lengths in its records in order.
         data = bytearray(shard.read_bytes())
-        data[-250:-50] = bytes(200)
+        pixels = data.rindex(b"IDAT") + 4
+        data[pixels : pixels + 40] = bytes(40)
         shard.write_bytes(data)
     note = tmp_path / "note"
     result = launch(
