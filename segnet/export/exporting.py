@@ -12,7 +12,7 @@ from typing import Any
 from segnet.config import Config
 from segnet.config.workdir import export_dir
 from segnet.data import sources
-from segnet.errors import RunError
+from segnet.errors import ConfigError, RunError
 from segnet.evaluation import metrics
 from segnet.evaluation.inference import Predictor
 from segnet.evaluation.model import Model
@@ -54,6 +54,12 @@ def export(
       RunError: A package is missing, or a file does not agree with the network
         or cannot be written.
     """
+    folder = export_dir(config.workdir)
+    if "://" in folder:
+        raise ConfigError(
+            f"--workdir={config.workdir}: files are exported to a local "
+            "folder; copy the workdir to one"
+        )
     missing_package(formats)
     manifest = read_manifest(config.data_dir, config.eval_split)
     sources.check_classes(manifest, config.class_names, config.data_dir)
@@ -66,7 +72,6 @@ def export(
         _metadata(config, checkpoint),
         _calibration(config, formats),
     )
-    folder = export_dir(config.workdir)
     with write_errors(folder):
         os.makedirs(folder, exist_ok=True)
     rows: list[dict[str, Any]] = []

@@ -16,7 +16,7 @@ from PIL import Image
 import main
 import segnet
 from segnet.config import Config
-from segnet.errors import RunError
+from segnet.errors import ConfigError, RunError
 from segnet.evaluation.inference import Predictor
 from segnet.evaluation.model import Model
 from segnet.export import checking, exporting, serving
@@ -148,6 +148,11 @@ def test_a_file_that_does_not_run_is_told_of(tmp_path):
             str(tmp_path / "model"), _Network(),
             [(_picture(3, 4), np.zeros([3, 4], np.uint8))],
         )  # fmt: skip
+
+
+def test_a_remote_workdir_is_refused(data_dir):
+    with pytest.raises(ConfigError, match="to a local folder"):
+        _export(data_dir, "memory://run")
 
 
 def test_formats_and_api(workdir, monkeypatch, capsys):
