@@ -106,6 +106,8 @@ class Checkpoints:
         self._everything = tf.train.Checkpoint(model=model, **others)
         self._workdir = workdir
         self._keep = keep
+        # Whether the workdir has been there, and is not to be made anew.
+        self._seen = False
 
     def save(self) -> None:
         """Saves the run unless its newest checkpoint has all of it.
@@ -151,6 +153,11 @@ class Checkpoints:
         if self._is_written(folder):
             return
         path = checkpoint_files.path_of(folder, self._step)
+        if self._seen and not gfile(folder).isdir(self._workdir):
+            raise RunError(
+                f"{self._workdir}: was removed or renamed while it was in use, "
+                "and its checkpoints with it; give its new name as --workdir"
+            )
         try:
             gfile(folder).makedirs(folder)
             self._everything.write(path)
@@ -161,6 +168,7 @@ class Checkpoints:
                 "make room and run the same command again"
             ) from error
         self._written[path] = int(self._state.evaluated_step.numpy())
+        self._seen = True
 
     def _clean(self, folder: str, steps: set[int]) -> None:
         """Leaves the checkpoints of `steps` alone in a folder."""
@@ -212,6 +220,7 @@ class Checkpoints:
             # The network is in the checkpoint too.
             status = self._others.read(readable).expect_partial()
             status.assert_existing_objects_matched()
+        self._seen = True
 
 
 def saved_checkpoint(workdir: str, which: str) -> str:

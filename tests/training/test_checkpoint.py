@@ -60,6 +60,25 @@ class _Run:
         ]
 
 
+@pytest.mark.parametrize("resumed", [False, True])
+def test_a_workdir_that_was_renamed_is_not_begun_anew(tmp_path, resumed):
+    workdir = tmp_path / "run"
+    run = _Run(workdir)
+    run.step()
+    run.checkpoints.save()
+    if resumed:
+        run = _Run(workdir)
+        run.restore()
+    workdir.rename(tmp_path / "moved")
+    run.step()
+    for save in (run.checkpoints.save, run.checkpoints.save_best):
+        with pytest.raises(RunError, match="run: was removed or renamed"):
+            save()
+    assert not workdir.exists()
+    moved = _Run(tmp_path / "moved")
+    assert moved.restore().endswith("ckpt-1")
+
+
 def test_restores_weights_optimizer_and_state(tmp_path):
     run = _Run(tmp_path)
     assert run.restore() is None
