@@ -177,14 +177,14 @@ def evaluation(*, config: Config) -> Work:
 def prediction(*, config: Config, images_dir: str) -> Work:
     """Labels and overlays of a folder of images, as PNG files."""
     predictor = Predictor(config, set_up(config))
-    paths = inputs.find_inputs(images_dir).paths
+    found = inputs.find_inputs(images_dir).sources
 
     def run(prepared: None) -> int:
         folder = tempfile.mkdtemp(prefix="bench-predict-")
-        problems = predict.predict(predictor, paths, folder, config, pad=False)
+        outcome = predict.predict(predictor, found, folder, config, pad=False)
         shutil.rmtree(folder)
-        if problems:
-            raise RuntimeError(problems[0])
-        return len(paths)
+        if outcome.problems:
+            raise RuntimeError(outcome.problems[0])
+        return len(found)
 
     return Work(run)
