@@ -142,10 +142,12 @@ def test_commands_work_in_any_folder(bin_dir, folders, tmp_path):
         "--width_multiplier=0.1", cwd=tmp_path,
     )  # fmt: skip
     assert trained.returncode == 0, trained.stderr
-    first, *_, last = trained.stdout.splitlines()
+    first, *_, report = trained.stdout.splitlines()
     assert first.startswith("--flagfile=configs/own.flags: the recipe ")
     assert first.endswith("site-packages/segnet/configs/own.flags")
-    assert last.endswith("next: segnet --mode=evaluate --workdir=runs/first")
+    following = "next: segnet --mode=evaluate --workdir=runs/first\n"
+    assert following in trained.stdout
+    assert report == "report: runs/first/report/index.html"
     missing = _run(bin_dir / "segnet", "--flagfile=configs/x", cwd=tmp_path)
     assert missing.returncode == 2
     assert "recipes that are there: configs/camvid.flags, " in missing.stderr

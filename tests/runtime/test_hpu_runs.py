@@ -61,6 +61,8 @@ def _run(name, workers, data_dir, folder, library):
         "--input_width=48",
         "--batch_size=2",
         "--epochs=1",
+        # Which looks at the network as evaluation does.
+        "--noreport",
         "--log_every_steps=1",
         # The width changes no operation; the full network takes twice as long.
         "--width_multiplier=0.05",
