@@ -65,9 +65,8 @@ test-faults: environment  ## hostile inputs, real faults, the cases of FAULTS=FI
 	else echo "LEFT OUT: $(FAULTS) is not there"; fi
 
 test-export: environment setup-export  ## files for other programs, run by those
-	@if command -v npm >/dev/null; then cd tests/export/node && npm ci \
-	  --ignore-scripts --no-audit --no-fund --loglevel=error; \
-	else echo "LEFT OUT: JavaScript, for want of npm"; fi
+	@(cd tests/export/node && npm ci --ignore-scripts --no-audit --no-fund \
+	  --loglevel=error) || echo "LEFT OUT: JavaScript, for want of npm's packages"
 	$(PY) -m pytest -m export $(ARGS)
 
 fuzz:  ## fuzz what reads files of others (ARGS=--seconds=600 for each target)
