@@ -6,6 +6,7 @@ absl would read them itself, but not those that were saved on Windows.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 
 from segnet.errors import ConfigError, DataError
@@ -16,6 +17,8 @@ from segnet.progress import say
 __all__ = ["expand_flagfiles"]
 
 _NAMES = ("--flagfile", "-flagfile")
+# Of a second flag behind a value.
+_SECOND = re.compile(r"\s--[A-Za-z_]")
 
 
 def expand_flagfiles(arguments: Sequence[str]) -> list[str]:
@@ -71,6 +74,31 @@ def _read(path: str, within: tuple[str, ...]) -> list[str]:
         if not os.path.lexists(path):
             more = f"; recipes that are there: {', '.join(list_recipes())}"
         raise ConfigError(f"--flagfile={error}{more}") from None
-    lines = [line.strip() for line in text.splitlines()]
-    flags = [line for line in lines if not line.startswith(("#", "//"))]
-    return _expand([line for line in flags if line], (*within, path))
+    flags = []
+    for number, line in enumerate(map(str.strip, text.splitlines()), 1):
+        if not line or line.startswith(("#", "//")):
+            continue
+        if wrong := _misread(line):
+            raise ConfigError(f"--flagfile={path}: line {number}: {wrong}")
+        flags.append(line)
+    return _expand(flags, (*within, path))
+
+
+def _misread(line: str) -> str:
+    """What is wrong with a line that is written as for a shell, or nothing.
+
+    A flagfile has no quotes and no comments behind flags: they would become
+    part of the value, and a folder or a class be called so.
+    """
+    name, _, value = line.partition("=")
+    value = value.strip()
+    is_flag = name.startswith("-")
+    if (is_flag and len(name.split()) > 1) or _SECOND.search(value):
+        return f"'{line[:60]}' is not one flag, --name=value; give each a line"
+    if re.search(r"\s#", value):
+        return f"'{line[:60]}' has a #; a comment needs a line of its own"
+    if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":
+        return (
+            f"the quotes of {value[:60]} are not taken off here; leave them out"
+        )
+    return ""

@@ -40,3 +40,31 @@ def test_flagfiles_that_cannot_be_used(tmp_path):
     path.write_bytes("--workdir=läufe".encode("latin-1"))
     with pytest.raises(ConfigError, match="a.flags: is not text in UTF-8"):
         expand_flagfiles(["x.py", f"--flagfile={path}"])
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("--num_classes 3", "'--num_classes 3' is not one flag, --name=value"),
+        ("--tta --epochs=3", "is not one flag"),
+        ("--epochs=3 --tta", "is not one flag"),
+        ("--workdir=runs/a # first", "a comment needs a line of its own"),
+        ("--epochs=3\t# three", "a comment needs a line of its own"),
+        ('--class_names="sky,road"', "are not taken off here; leave them out"),
+        ("--workdir='a b'", "are not taken off here; leave them out"),
+    ],
+)
+def test_lines_of_flagfiles_that_mean_something_else(tmp_path, line, words):
+    path = tmp_path / "a.flags"
+    path.write_text(f"# of all\n--seed=1\n{line}\n")
+    with pytest.raises(ConfigError) as caught:
+        expand_flagfiles(["x.py", f"--flagfile={path}"])
+    assert str(caught.value).startswith(f"--flagfile={path}: line 3: ")
+    assert words in str(caught.value)
+
+
+def test_values_of_flagfiles_may_have_spaces_quotes_and_dashes(tmp_path):
+    path = tmp_path / "a.flags"
+    lines = ["--workdir=my runs/it's", "--a=-1", "--b=x#y", "--c=", "--d=a - b"]
+    path.write_text("\n".join(lines))
+    assert expand_flagfiles(["x.py", f"--flagfile={path}"])[1:] == lines
