@@ -14,8 +14,10 @@ from segnet.files import read_text
 from segnet.installation import find_recipe, list_recipes
 from segnet.progress import say
 
-__all__ = ["expand_flagfiles"]
+__all__ = ["expand_flagfiles", "explain_flag_error"]
 
+# What absl says of `--flag=maybe`.
+_NOT_BOOLEAN = re.compile(r"\('Non-boolean argument to boolean flag', .*\)")
 _NAMES = ("--flagfile", "-flagfile")
 # Of a second flag behind a value.
 _SECOND = re.compile(r"\s--[A-Za-z_]")
@@ -39,6 +41,12 @@ def expand_flagfiles(arguments: Sequence[str]) -> list[str]:
       ConfigError: A flagfile cannot be read, or leads back to itself.
     """
     return _expand(list(arguments), ())
+
+
+def explain_flag_error(error: Exception) -> str:
+    """What `absl.flags.Error` says of a command line, in one line."""
+    text = " ".join(str(error).split()).removeprefix("ERROR:: ")
+    return _NOT_BOOLEAN.sub("is neither true nor false", text)
 
 
 def _expand(arguments: list[str], within: tuple[str, ...]) -> list[str]:

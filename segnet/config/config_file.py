@@ -11,7 +11,7 @@ from segnet.config import flag_paths
 from segnet.config import workdir as paths
 from segnet.config.config import Config
 from segnet.config.validate import check_values, validate
-from segnet.errors import ConfigError, DataError
+from segnet.errors import ConfigError, DataError, one_line
 from segnet.files import (
     file_errors,
     gfile,
@@ -99,6 +99,11 @@ def from_json(text: str, where: str) -> Config:
         if type(names) is not list:
             raise ValueError(f"class_names is {json.dumps(names):.40}")
         values["class_names"] = tuple(names)
+        known = {field.name for field in dataclasses.fields(Config)}
+        if unknown := sorted(values.keys() - known):
+            listed = ", ".join(f"'{one_line(name)}'" for name in unknown)
+            are = "is" if len(unknown) == 1 else "are"
+            raise ValueError(f"{listed} {are} not known")
         config = Config(**values)
         _check_types(config)
         flag_paths.check_names(dataclasses.asdict(config))

@@ -28,7 +28,7 @@ from segnet.constants import (
 )
 from segnet.errors import ConfigError
 from segnet.files import expand_path
-from segnet.flagfiles import expand_flagfiles
+from segnet.flagfiles import expand_flagfiles, explain_flag_error
 from segnet.installation import named_as_here
 
 __all__ = [
@@ -257,7 +257,7 @@ def parse_flags(values: flags.FlagValues, argv: Sequence[str]) -> list[str]:
     try:
         rest = values(expand_flagfiles(argv))
     except flags.Error as error:
-        message = " ".join(str(error).split()).removeprefix("ERROR:: ")
+        message = explain_flag_error(error)
         raise ConfigError(f"{message}; --help lists all flags") from error
     if len(rest) > 1:
         raise ConfigError(

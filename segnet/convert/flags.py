@@ -28,7 +28,7 @@ from segnet.convert.split_choice import SplitChoice
 from segnet.convert.split_flags import MAX_FOLDS, list_files, parse_choice
 from segnet.errors import ConfigError
 from segnet.files import expand_path
-from segnet.flagfiles import expand_flagfiles
+from segnet.flagfiles import expand_flagfiles, explain_flag_error
 from segnet.installation import named_as_here
 
 __all__ = ["Settings", "help_text", "parse_flags"]
@@ -85,7 +85,7 @@ def parse_flags(argv: Sequence[str]) -> Settings:
     try:
         rest = values(expand_flagfiles(argv))[1:]
     except flags.Error as error:
-        text = " ".join(str(error).split())
+        text = explain_flag_error(error)
         raise ConfigError(f"{text}; --help lists the flags") from None
     if rest:
         raise ConfigError(

@@ -42,9 +42,9 @@ class MetricWriter:
         with write_errors(self._path):
             refuse_link(self._path)  # Now rather than at the first line.
             _drop_lines_after(self._path, step)
-            self._writer = tf.summary.create_file_writer(
-                tensorboard_dir(workdir)
-            )
+        folder = tensorboard_dir(workdir)
+        with write_errors(folder):
+            self._writer = tf.summary.create_file_writer(folder)
 
     def write(self, step: int, epoch: int, scalars: dict[str, Any]) -> None:
         """Writes one line.

@@ -49,6 +49,16 @@ def test_damaged_json_is_one_clear_line(text):
         config_file.from_json(text, "some/config.json")
 
 
+def test_fields_that_are_not_known_are_named():
+    values = {**dataclasses.asdict(Config()), "newer": 1, "an\x1b": 2}
+    with pytest.raises(ConfigError) as caught:
+        config_file.from_json(json.dumps(values), "run/config.json")
+    assert str(caught.value).startswith(
+        "run/config.json is not a config of this version of segnet ('an\\x1b', "
+        "'newer' are not known); use the version"
+    )
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [

@@ -40,6 +40,7 @@ def test_a_later_flag_wins_over_the_flagfile(tmp_path):
     [
         ("--epoch=3", "epochs"),
         ("--epochs=many", "--epochs=many"),
+        ("--tta=maybe", "flag --tta=maybe: is neither true nor false; --help"),
         ("--mode=exprot", "train|evaluate|predict"),
         ("--flagfile=/does/not/exist.flags", "exist.flags"),
         ("epochs=3", "flags start with --"),

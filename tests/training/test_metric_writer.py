@@ -165,3 +165,13 @@ def test_a_log_that_is_no_file_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "metrics.jsonl")
     with pytest.raises(DataError, match="not a plain file"):
         first_loss(str(tmp_path))
+
+
+def test_what_is_in_the_way_of_tensorboard_is_named(tmp_path):
+    (tmp_path / "tensorboard").write_text("mine")
+    with pytest.raises(RunError) as caught:
+        MetricWriter(str(tmp_path), enabled=True, step=0)
+    assert str(caught.value).startswith(
+        f"{tmp_path}/tensorboard: cannot be written ("
+    )
+    assert (tmp_path / "tensorboard").read_text() == "mine"
