@@ -196,6 +196,7 @@ def evaluate(
     data_dir: _Path = "",
     checkpoint: _Path = "best",
     tta: bool = False,
+    mc_samples: int = 0,
     eval_batch_size: int | None = None,
     device: str = "",
     precision: str = "",
@@ -210,6 +211,7 @@ def evaluate(
       data_dir: Where the records are now; where they were by default.
       checkpoint: `best`, `latest` or the path of a checkpoint.
       tta: Average over mirror images and sizes; 7 times slower.
+      mc_samples: Average over so many passes with dropout, of a run with it.
       eval_batch_size: Images a forward pass.
       device: `auto`, `cpu`, `gpu` or `hpu`; that of the run by default.
       precision: `auto`, `float32`, `bfloat16` or `float16`; likewise.
@@ -280,6 +282,7 @@ def load(
     *,
     checkpoint: _Path = "best",
     tta: bool = False,
+    mc_samples: int = 0,
     device: str = "",
     precision: str = "",
     max_pixels: int | None = None,
@@ -291,6 +294,7 @@ def load(
         `runs/first/checkpoints/ckpt-100`.
       checkpoint: Of a workdir: `best` or `latest`.
       tta: Average over mirror images and sizes; 7 times slower.
+      mc_samples: Average over so many passes with dropout, of a run with it.
       device: `auto`, `cpu`, `gpu` or `hpu`; that of the run by default.
       precision: `auto`, `float32`, `bfloat16` or `float16`; likewise.
       max_pixels: That a picture may have.

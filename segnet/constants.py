@@ -32,6 +32,8 @@ MAX_PIXELS = 100_000_000
 MAX_RECORD_PIXELS = 178_956_970
 # Of one that is cut into tiles.
 MAX_TILED_PIXELS = 1_000_000_000
+# Dropout samples where uncertainty is asked for and no number is said.
+MC_SAMPLES = 20
 # Pixels a side of the network's input; more than any memory has room for.
 MAX_INPUT_SIDE = 16384
 ARCHITECTURES = {"vgg_segnet": 16, "segnet": 32}

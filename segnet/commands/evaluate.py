@@ -40,7 +40,7 @@ class Scored:
 
 
 def score(command: Command) -> Scored:
-    """Scores a split: as `Evaluation`, with split, checkpoint and `tta`."""
+    """Scores a split: as `Evaluation`, with what they are of."""
     trained = load_trained(command)
     config = trained.config
     manifest = read_manifest(config.data_dir, config.eval_split)
@@ -60,6 +60,7 @@ def score(command: Command) -> Scored:
         **scores,
         "checkpoint": trained.checkpoint,
         "tta": command.tta,
+        "mc_samples": command.mc_samples or 0,
     }
     names = evaluation.image_names() if distributed.is_chief() else []
     return Scored(config, scores, images, names)

@@ -21,7 +21,9 @@ def export(command: Command) -> dict[str, Any]:
     device that it is fast on.
     """
     given = {"precision": "float32", **command.given}
-    trained = load_trained(dataclasses.replace(command, given=given, tta=False))
+    trained = load_trained(
+        dataclasses.replace(command, given=given, tta=False, mc_samples=0)
+    )
     if not distributed.is_chief():
         return {}
     say(f"weights: {trained.weights}")

@@ -67,6 +67,7 @@ def run(command: Command) -> int:
 def _options(command: Command) -> Options:
     return Options(
         probabilities=command.probabilities,
+        uncertainty=command.uncertainty,
         polygons=command.format,
         polygon_tolerance=command.polygon_tolerance,
         overlay_video=command.overlay_video,

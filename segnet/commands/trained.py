@@ -10,6 +10,7 @@ import tensorflow as tf
 from segnet.config import Config, config_file
 from segnet.config.flags import Command
 from segnet.config.validate import CHANGEABLE_AFTER_TRAINING
+from segnet.constants import MC_SAMPLES
 from segnet.errors import ConfigError
 from segnet.evaluation.inference import Predictor
 from segnet.runtime.device import Runtime
@@ -67,15 +68,35 @@ def load_trained(
         workdir=workdir,
         changeable=CHANGEABLE_AFTER_TRAINING,
     )
+    samples = _mc_samples(command, config)
     runtime = start.set_up(config)
     # An answer at once where there is none.
     checkpoint.saved_checkpoint(workdir, command.checkpoint)
     with tf.device(runtime.device_name):
         network = create_network(config)
         path = checkpoint.load_saved(network, workdir, command.checkpoint)
-    predictor = Predictor(seen(config), runtime, tta=command.tta)
+    predictor = Predictor(
+        seen(config), runtime, tta=command.tta, mc_samples=samples
+    )
     predictor.load(network)
     return TrainedRun(config, runtime, path, predictor)
+
+
+def _mc_samples(command: Command, config: Config) -> int:
+    """How many dropout samples are taken.
+
+    Raises:
+      ConfigError: The run has no dropout.
+    """
+    if command.mc_samples is None:
+        return MC_SAMPLES if command.uncertainty and config.dropout else 0
+    if command.mc_samples and not config.dropout:
+        raise ConfigError(
+            f"--mc_samples={command.mc_samples}: the run in --workdir="
+            f"{config.workdir} was trained without dropout, so there is "
+            "nothing to sample; leave it out, or train with --dropout=0.3"
+        )
+    return command.mc_samples
 
 
 def _without_config(workdir: str) -> str:

@@ -24,6 +24,7 @@ from segnet.constants import (
     MAX_PIXELS,
     MAX_RECORD_PIXELS,
     MAX_TILED_PIXELS,
+    MC_SAMPLES,
     POLYGON_FORMATS,
 )
 from segnet.errors import ConfigError
@@ -56,6 +57,7 @@ class Command:
       image_path: Predict: a file, a folder or a pattern.
       recursive: Predict: whether to look into the folders of a folder.
       probabilities: Predict: whether to write those, too.
+      uncertainty: Predict: whether to write that, too.
       format: Predict: of polygons, one of `POLYGON_FORMATS`, or empty.
       polygon_tolerance: Predict: pixels that they may be off.
       overlay_video: Predict: whether a film gets a film as overlay.
@@ -65,6 +67,7 @@ class Command:
       output_dir: Evaluate, predict: where results go; empty for the workdir.
       checkpoint: Which weights evaluate and predict use.
       tta: Whether evaluate and predict see each image several times.
+      mc_samples: Dropout samples; None: as many as the rest asks for.
       max_pixels: Predict: that a picture may have.
       report: Train: whether the report is made at the end.
       export_formats: Export: of `EXPORT_FORMATS`.
@@ -79,6 +82,7 @@ class Command:
     image_path: str
     recursive: bool
     probabilities: bool
+    uncertainty: bool
     format: str
     polygon_tolerance: float
     overlay_video: bool
@@ -87,6 +91,7 @@ class Command:
     output_dir: str
     checkpoint: str
     tta: bool
+    mc_samples: int | None
     max_pixels: int
     report: bool
     export_formats: tuple[str, ...]
@@ -138,9 +143,29 @@ def define_flags(values: flags.FlagValues) -> None:
     )
     flags.DEFINE_boolean(
         "tta",
-        False,
+        None,
         "evaluate, predict: average over mirror images and sizes (0.75, 1 and "
-        "1.25 of the input); takes 7 times as long.",
+        "1.25 of the input); takes 7 times as long. Default: with "
+        "--uncertainty.",
+        flag_values=values,
+    )
+    flags.DEFINE_integer(
+        "mc_samples",
+        None,
+        "evaluate, predict: average over so many passes with dropout "
+        "(Bayesian SegNet), of a run with --dropout; with --tta, its six views "
+        f"share them. Default: 0, and {MC_SAMPLES} with --uncertainty.",
+        lower_bound=0,
+        upper_bound=10_000,
+        flag_values=values,
+    )
+    flags.DEFINE_boolean(
+        "uncertainty",
+        False,
+        "predict: also write NAME_uncertainty.png, how undecided the network "
+        "is (entropy: white where all classes are as likely), and its mean "
+        "in predictions.csv; of the mean over --tta, unless --notta is given, "
+        "and --mc_samples, where the run has dropout.",
         flag_values=values,
     )
     flags.DEFINE_enum(
@@ -303,6 +328,7 @@ def parse_command(argv: Sequence[str]) -> Command | str:
         image_path=expand_path(values.image_path),
         recursive=values.recursive,
         probabilities=values.probabilities,
+        uncertainty=values.uncertainty,
         format=values.format,
         polygon_tolerance=values.polygon_tolerance,
         overlay_video=values.overlay_video,
@@ -310,7 +336,9 @@ def parse_command(argv: Sequence[str]) -> Command | str:
         tile_scale=values.tile_scale,
         output_dir=expand_path(values.output_dir),
         checkpoint=expand_path(values.checkpoint),
-        tta=values.tta,
+        # What is uncertain shows where several looks disagree.
+        tta=values.uncertainty if values.tta is None else values.tta,
+        mc_samples=values.mc_samples,
         max_pixels=_max_pixels(values),
         report=values.report,
         export_formats=_export_formats(values.export_format),

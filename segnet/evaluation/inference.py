@@ -21,10 +21,13 @@ __all__ = [
     "certainty_at",
     "confidence_of",
     "create_eval_step",
+    "entropy_bytes_at",
+    "entropy_of",
     "labels_at",
     "predict_images",
     "probabilities_at",
     "probability_bytes_at",
+    "relative_entropy",
     "to_tensor",
 ]
 
@@ -32,6 +35,7 @@ _SMALL_BYTES = 3 * 2**21  # of an image
 _ALIGNMENT = 64  # bytes, of what TensorFlow's operations take
 # Each of them once as it is and once mirrored.
 _TTA_SCALES = (0.75, 1.0, 1.25)
+_NUM_VIEWS = 2 * len(_TTA_SCALES)
 
 
 class Predictor:
@@ -39,14 +43,19 @@ class Predictor:
 
     Called with uint8 `[batch, height, width, 3]` images of the config's input
     size, it gives float32 logits `[batch, height, width, num_classes]`, or
-    mean probabilities with `tta`.
+    mean probabilities with `tta` or samples.
 
     Attributes:
       gives_probabilities: Whether it is these that it gives.
     """
 
     def __init__(
-        self, config: Config, runtime: Runtime, *, tta: bool = False
+        self,
+        config: Config,
+        runtime: Runtime,
+        *,
+        tta: bool = False,
+        mc_samples: int = 0,
     ) -> None:
         """Builds the network with random weights; `load` gives it others.
 
@@ -54,21 +63,34 @@ class Predictor:
           config: Of the run, class names included.
           runtime: Where and how to compute.
           tta: See `create_eval_step`.
+          mc_samples: Number of dropout samples, for a run with dropout; with
+            `tta` its views share them, and each has at least one. 0: none.
         """
-        self.gives_probabilities = tta
+        self.gives_probabilities = tta or mc_samples > 0
         with tf.device(runtime.device_name):
+            position = tf.Variable(0, trainable=False, name="position")
             self._model = models.create_model(
                 config.architecture,
                 len(config.class_names),
                 width_multiplier=config.width_multiplier,
                 batch_norm=None,
+                dropout=config.dropout if mc_samples else 0.0,
+                position=position,
+                shared_masks=True,
             )
+            look: Callable[..., tf.Tensor] = self._model
+            if mc_samples:
+                count = -(-mc_samples // (_NUM_VIEWS if tta else 1))
+                look = models.DropoutSamples(
+                    self._model, position, count, config.seed
+                )
         size = (config.input_height, config.input_width)
         self._eval_step = create_eval_step(
-            self._model,
+            look,
             device_name=runtime.device_name,
             input_size=None if runtime.needs_static_shapes else size,
             tta=tta,
+            are_logits=not mc_samples,
             size_multiple=ARCHITECTURES[config.architecture],
             run_eagerly=config.run_eagerly,
         )
@@ -88,11 +110,12 @@ class Predictor:
 
 
 def create_eval_step(
-    model: tf.keras.Model,
+    model: Callable[..., tf.Tensor],
     *,
     device_name: str,
     input_size: tuple[int, int] | None = None,
     tta: bool = False,
+    are_logits: bool = True,
     size_multiple: int = 1,
     run_eagerly: bool = False,
 ) -> Callable[[tf.Tensor], tf.Tensor]:
@@ -105,6 +128,7 @@ def create_eval_step(
         number of them. None: each shape is traced.
       tta: Whether to look at each image several times: mirrored, and smaller
         and larger (test-time augmentation).
+      are_logits: False if the network gives probabilities.
       size_multiple: What height and width must be multiples of, for that.
       run_eagerly: Whether to leave it untraced.
 
@@ -113,10 +137,14 @@ def create_eval_step(
       `[batch, height, width, num_classes]`, with `tta` mean probabilities.
     """
 
+    def probabilities(images: tf.Tensor) -> tf.Tensor:
+        found = model(images, training=False)
+        return tf.nn.softmax(found) if are_logits else found
+
     def eval_step(images: tf.Tensor) -> tf.Tensor:
         with tf.device(device_name):
             if tta:
-                return _mean_probabilities(model, images, size_multiple)
+                return _mean_over_views(probabilities, images, size_multiple)
             return model(images, training=False)
 
     if run_eagerly:
@@ -166,13 +194,15 @@ def predict_images(
             yield logits[position], companion
 
 
-def _mean_probabilities(
-    model: tf.keras.Model, images: tf.Tensor, size_multiple: int
+def _mean_over_views(
+    probabilities: Callable[[tf.Tensor], tf.Tensor],
+    images: tf.Tensor,
+    size_multiple: int,
 ) -> tf.Tensor:
     """Probabilities, averaged over mirror images and sizes.
 
     Args:
-      model: The network.
+      probabilities: What the network says of images.
       images: uint8 `[batch, height, width, 3]`.
       size_multiple: Of the heights and widths that the network takes.
 
@@ -192,10 +222,10 @@ def _mean_probabilities(
             resized = tf.cast(tf.round(resized), tf.uint8)
         for mirror in (False, True):
             seen = tf.reverse(resized, [2]) if mirror else resized
-            found = tf.nn.softmax(model(seen, training=False))
+            found = probabilities(seen)
             found = tf.reverse(found, [2]) if mirror else found
             total += tf.image.resize(found, size)
-    return total / (2 * len(_TTA_SCALES))
+    return total / _NUM_VIEWS
 
 
 def to_tensor(image: np.ndarray) -> tf.Tensor:
@@ -292,6 +322,39 @@ def probability_bytes_at(
     return _at(logits, height, width, finish, like)
 
 
+def entropy_bytes_at(
+    logits: tf.Tensor, height: int, width: int, *, are_logits: bool = True
+) -> np.ndarray:
+    """How undecided the network is at every pixel of the original image.
+
+    Returns:
+      uint8 `[height, width]`: the entropy of `certainty_at`, 255 for 1.
+    """
+    finish = _entropy_bytes_of_logits if are_logits else _entropy_bytes_of
+    return _at(logits, height, width, finish, np.empty([0], np.uint8))
+
+
+def relative_entropy(probabilities: np.ndarray) -> np.ndarray:
+    """The entropy of `certainty_at`.
+
+    Args:
+      probabilities: float32 `[..., num_classes]`.
+
+    Returns:
+      float32 `[...]`, 0 to 1.
+    """
+    with tf.device(_CPU):
+        return _certainty_of(tf.constant(probabilities))[..., 2].numpy()
+
+
+def _entropy_bytes_of(probabilities: tf.Tensor) -> tf.Tensor:
+    return _bytes_of(_certainty_of(probabilities)[..., 2])
+
+
+def _entropy_bytes_of_logits(logits: tf.Tensor) -> tf.Tensor:
+    return _bytes_of(_certainty_of_logits(logits)[..., 2])
+
+
 def _certainty_of_logits(logits: tf.Tensor) -> tf.Tensor:
     """Label, confidence and entropy, float32 `[height, width, 3]`."""
     largest, labels = tf.math.top_k(logits, 1, index_type=tf.int32)
@@ -353,6 +416,18 @@ def confidence_of(logits: tf.Tensor, *, are_logits: bool = True) -> float:
     with tf.device(_CPU):
         found = tf.nn.softmax(logits) if are_logits else logits
         return float(tf.reduce_mean(tf.reduce_max(found, -1)))
+
+
+def entropy_of(logits: tf.Tensor, *, are_logits: bool = True) -> float:
+    """How undecided the network is: the mean entropy, 0 to 1.
+
+    Args:
+      logits: As for `confidence_of`.
+      are_logits: Likewise.
+    """
+    with tf.device(_CPU):
+        found = tf.nn.softmax(logits) if are_logits else logits
+        return float(relative_entropy(found).mean(dtype=np.float64))
 
 
 def _at(

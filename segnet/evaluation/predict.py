@@ -332,6 +332,18 @@ class _Work:
                 self.target(source, results.PROBABILITIES),
                 results.encode_probabilities(found, names),
             )
+        undecided = None
+        if results.UNCERTAINTY in endings:
+            grey = inference.entropy_bytes_at(
+                logits, height, width, are_logits=self._are_logits
+            )
+            write_bytes(
+                self.target(source, results.UNCERTAINTY),
+                image_files.encode_label(grey, software),
+            )
+            undecided = inference.entropy_of(
+                logits, are_logits=self._are_logits
+            )
         self.outlines.add(source, label)
         row = results.Row(
             source.shown,
@@ -339,6 +351,7 @@ class _Work:
             width,
             inference.confidence_of(logits, are_logits=self._are_logits),
             results.shares_of(label, len(names)),
+            undecided,
         )
         return row, label
 

@@ -26,6 +26,7 @@ __all__ = [
     "PROBABILITIES",
     "SOFTWARE",
     "TABLE",
+    "UNCERTAINTY",
     "Options",
     "Row",
     "check_own",
@@ -44,6 +45,7 @@ SOFTWARE = "segnet"
 LABELS = "_labels.png"
 OVERLAY = "_overlay.png"
 PROBABILITIES = "_probabilities.npz"
+UNCERTAINTY = "_uncertainty.png"
 # Of a film as a whole.
 FILM = "_overlay.mp4"
 # The name of the table of all pictures.
@@ -70,6 +72,7 @@ class Options:
 
     Attributes:
       probabilities: Whether also `NAME_probabilities.npz`.
+      uncertainty: Whether also `NAME_uncertainty.png`, and a column.
       polygons: Format of polygons, of `constants.POLYGON_FORMATS`; empty: none.
       polygon_tolerance: See `polygons.find_polygons`.
       overlay_video: Whether a film gets one film as overlay, in the place of a
@@ -78,6 +81,7 @@ class Options:
     """
 
     probabilities: bool = False
+    uncertainty: bool = False
     polygons: str = ""
     polygon_tolerance: float = 1.0
     overlay_video: bool = False
@@ -86,8 +90,11 @@ class Options:
     @property
     def endings(self) -> tuple[str, ...]:
         """Of the names of the results of a picture."""
-        more = (PROBABILITIES,) if self.probabilities else ()
-        return (LABELS, OVERLAY, *more)
+        more = {
+            PROBABILITIES: self.probabilities,
+            UNCERTAINTY: self.uncertainty,
+        }
+        return (LABELS, OVERLAY, *(x for x, wanted in more.items() if wanted))
 
 
 def result_path(output_dir: str, name: str, ending: str) -> str:
@@ -109,7 +116,7 @@ def is_result(path: str) -> bool:
     """
     if path.endswith(FILM):
         return os.path.isfile(path) and _is_own_film(path)
-    is_picture = path.endswith((LABELS, OVERLAY))
+    is_picture = path.endswith((LABELS, OVERLAY, UNCERTAINTY))
     mark = next((_MARKS[x] for x in _MARKS if path.endswith(x)), None)
     if not (is_picture or mark) or gfile(path).isdir(path):
         return False
@@ -173,6 +180,7 @@ class Row:
       width: Likewise.
       confidence: Mean probability of the label, 0 to 1.
       shares: Of the pixels, for each class, 0 to 1.
+      uncertainty: Mean entropy, 0 to 1; None where it was not asked for.
       is_frame: Whether it is a frame of a film.
     """
 
@@ -181,6 +189,7 @@ class Row:
     width: int
     confidence: float
     shares: tuple[float, ...]
+    uncertainty: float | None = None
     is_frame: bool = False
 
 
@@ -217,9 +226,11 @@ def write_table(
     check_own(path)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*_COLUMNS, *class_names])
+    more = any(row.uncertainty is not None for row in rows)
+    writer.writerow([*_COLUMNS, *["uncertainty"] * more, *class_names])
     for row in rows:
-        numbers = (row.confidence, *row.shares)
+        undecided = () if row.uncertainty is None else (row.uncertainty,)
+        numbers = (row.confidence, *undecided, *row.shares)
         writer.writerow([row.file, row.height, row.width,
                          *(f"{number:.6f}" for number in numbers)])  # fmt: skip
     # A name that is no text is written with the bytes that it has.

@@ -75,7 +75,7 @@ def predict_tiled(
             outcome = _Outcome(
                 *size,
                 config.class_names,
-                options.probabilities,
+                options,
                 keep_labels=bool(outlines),
             )
             with Progress(
@@ -90,6 +90,7 @@ def predict_tiled(
                     batch_size=config.eval_batch_size or 1,
                     pad=pad,
                     keep_probabilities=options.probabilities,
+                    keep_entropy=options.uncertainty,
                     advance=progress.advance,
                 )
                 targets.write(outcome, outcome.labels(labelled))
@@ -113,7 +114,7 @@ class _Outcome:
         height: int,
         width: int,
         class_names: tuple[str, ...],
-        probabilities: bool,
+        options: results.Options,
         keep_labels: bool,
     ) -> None:
         """Has seen nothing yet."""
@@ -125,11 +126,13 @@ class _Outcome:
         self._counts = np.zeros([256], np.int64)
         self._sureness = 0.0
         self.archive = io.BytesIO()
-        self._probabilities = probabilities
+        self._options = options
+        self._undecided = 0.0
+        self.entropy: list[np.ndarray] = []
 
     def labels(self, strips: Iterator[Labelled]) -> Iterator[np.ndarray]:
         """Passes the labels on, and keeps what is needed later."""
-        if not self._probabilities:
+        if not self._options.probabilities:
             yield from self._each(strips, None)
             return
         shape = (self.height, self.width, len(self._names))
@@ -154,6 +157,9 @@ class _Outcome:
         for strip in strips:
             self._counts += np.bincount(strip.label.ravel(), minlength=256)
             self._sureness += strip.sureness
+            self._undecided += strip.undecided
+            if strip.entropy is not None:
+                self.entropy.append(strip.entropy)
             first = -top % self._step
             self._small.append(
                 (
@@ -191,6 +197,7 @@ class _Outcome:
             self.width,
             self._sureness / pixels,
             tuple(self._counts[: len(self._names)] / pixels),
+            self._undecided / pixels if self._options.uncertainty else None,
         )
 
 
@@ -235,4 +242,15 @@ class _Targets:
         if results.PROBABILITIES in self._paths:
             write_bytes(
                 self._paths[results.PROBABILITIES], outcome.archive.getvalue()
+            )
+        if results.UNCERTAINTY in self._paths:
+            write_bytes(
+                self._paths[results.UNCERTAINTY],
+                png.encode_bands(
+                    iter(outcome.entropy),
+                    outcome.height,
+                    outcome.width,
+                    png.GREY,
+                    results.SOFTWARE,
+                ),
             )

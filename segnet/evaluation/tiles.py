@@ -147,12 +147,16 @@ class Labelled:
       sureness: Sum of the probabilities of the labels.
       probabilities: uint8 `[rows, width, num_classes]`, 255 for 1; None unless
         asked for.
+      entropy: uint8 `[rows, width]`, 255 for 1; likewise.
+      undecided: Sum of the entropies, 0 to 1 each; 0 unless asked for.
     """
 
     image: np.ndarray
     label: np.ndarray
     sureness: float
     probabilities: np.ndarray | None
+    entropy: np.ndarray | None = None
+    undecided: float = 0.0
 
 
 def label_strips(
@@ -165,6 +169,7 @@ def label_strips(
     batch_size: int,
     pad: bool,
     keep_probabilities: bool = False,
+    keep_entropy: bool = False,
     advance: Callable[[int], None] = lambda count: None,
 ) -> Iterator[Labelled]:
     """Takes a picture through the network.
@@ -178,6 +183,7 @@ def label_strips(
       batch_size: Tiles a forward pass.
       pad: Whether the last pass is filled up, for static shapes.
       keep_probabilities: Whether these are wanted.
+      keep_entropy: Likewise.
       advance: Called with the number of tiles done.
 
     Yields:
@@ -202,7 +208,8 @@ def label_strips(
         kept = None
         if keep_probabilities:
             kept = np.empty([*label.shape, num_classes], np.uint8)
-        sureness, beside = 0.0, None
+        entropy = np.empty(label.shape, np.uint8) if keep_entropy else None
+        sureness, undecided, beside = 0.0, 0.0, None
         for logits, column in found:
             probabilities = inference.probabilities_at(
                 logits, tiling.size, tiling.size, are_logits=are_logits
@@ -220,9 +227,20 @@ def label_strips(
             sureness += float(final.max(-1).sum(dtype=np.float64))
             if kept is not None:
                 kept[:, place] = np.rint(255 * final)
+            if entropy is not None:
+                own = inference.relative_entropy(final)
+                undecided += float(own.sum(dtype=np.float64))
+                entropy[:, place] = np.rint(255 * own)
             advance(1)
         first = row.first - row.start
-        yield Labelled(image[first : first + height], label, sureness, kept)
+        yield Labelled(
+            image[first : first + height],
+            label,
+            sureness,
+            kept,
+            entropy,
+            undecided,
+        )
 
 
 def _seen(image: np.ndarray, start: int, tiling: Tiling) -> tf.Tensor:

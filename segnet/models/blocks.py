@@ -27,6 +27,7 @@ class Builder:
         each step, in the long run.
       dropout: Rate of the dropout layers; at 0 there are none.
       position: int32 scalar that decides their masks.
+      shared_masks: Whether these are the same for all images of a batch.
       width_multiplier: Factor on all numbers of channels but the classes'.
       batch_norm: Makes a batch norm layer, as Keras's class does; None: there
         is none, the convolutions do its work (see `models.folding`).
@@ -37,6 +38,7 @@ class Builder:
     batch_norm_momentum: float = 0.99
     dropout: float = 0.0
     position: tf.Variable | None = None
+    shared_masks: bool = False
     width_multiplier: float = 1.0
     batch_norm: Callable[..., tf.keras.layers.Layer] | None = (
         tf.keras.layers.BatchNormalization
@@ -104,7 +106,9 @@ class Builder:
             return inputs
         if self.position is None:
             raise ValueError("dropout needs a position")
-        layer = layers.PositionedDropout(self.dropout, self.position, name=name)
+        layer = layers.PositionedDropout(
+            self.dropout, self.position, shared=self.shared_masks, name=name
+        )
         return layer(inputs)
 
     def classify(

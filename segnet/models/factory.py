@@ -22,6 +22,7 @@ def create_model(
     batch_norm_in_encoder: bool = False,
     dropout: float = 0.0,
     position: tf.Variable | None = None,
+    shared_masks: bool = False,
     batch_norm_momentum: float = 0.99,
     width_multiplier: float = 1.0,
     batch_norm: Callable[..., tf.keras.layers.Layer] | None = (
@@ -44,6 +45,7 @@ def create_model(
       dropout: Rate of the dropout after the deep layers; 0: no dropout.
       position: int32 scalar that decides the masks, to be changed by
         each step; needed where there is dropout.
+      shared_masks: Whether all images of a batch have the same masks.
       batch_norm_momentum: Of batch norm's averages, in [0, 1).
       width_multiplier: Factor on the numbers of channels, for small networks
         of the same layers.
@@ -81,6 +83,7 @@ def create_model(
         batch_norm_momentum=batch_norm_momentum,
         dropout=dropout,
         position=position,
+        shared_masks=shared_masks,
         width_multiplier=width_multiplier,
         batch_norm=batch_norm,
         filtered_gradient=filtered_gradient,

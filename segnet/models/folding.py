@@ -17,7 +17,7 @@ def fold_batch_norm(model: tf.keras.Model, folded: tf.keras.Model) -> None:
 
     Args:
       model: As `create_model` gives it.
-      folded: The same with `batch_norm=None` and no dropout; gets its weights.
+      folded: The same with `batch_norm=None`; gets its weights.
     """
     norms = {
         layer.name: layer

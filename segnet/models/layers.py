@@ -107,17 +107,25 @@ class PositionedDropout(tf.keras.layers.Layer):
     """
 
     def __init__(
-        self, rate: float, position: tf.Variable, **kwargs: Any
+        self,
+        rate: float,
+        position: tf.Variable,
+        *,
+        shared: bool = False,
+        **kwargs: Any,
     ) -> None:
         """Creates the layer.
 
         Args:
           rate: Share of the values that become zero in training.
           position: int32 scalar, the same for the same masks.
+          shared: Whether all images of a batch have the same mask, so that
+            what becomes of an image does not depend on the others.
           **kwargs: Of `tf.keras.layers.Layer`; the name decides the masks too.
         """
         super().__init__(**kwargs)
         self.rate = rate
+        self._shared = shared
         # In a function, or Keras would make it a weight of the layer.
         self._position = lambda: position
 
@@ -130,7 +138,10 @@ class PositionedDropout(tf.keras.layers.Layer):
         seed = tf.stack(
             [zlib.crc32(self.name.encode()) >> 1, self._position().read_value()]
         )
-        draw = tf.random.stateless_uniform(tf.shape(inputs), seed)
+        shape = tf.shape(inputs)
+        if self._shared:
+            shape = tf.concat([[1], shape[1:]], 0)
+        draw = tf.random.stateless_uniform(shape, seed)
         kept = tf.cast(draw >= self.rate, inputs.dtype)
         return inputs * kept / tf.cast(1.0 - self.rate, inputs.dtype)
 
