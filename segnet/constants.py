@@ -13,6 +13,7 @@ __all__ = [
     "IGNORE_LABEL",
     "LOSSES",
     "MAX_CLASSES",
+    "VGG16_WEIGHTS",
     "WARNINGS",
     "num_cores",
     "parse_size",
@@ -76,6 +77,8 @@ WARNINGS = {
     "unused_classes": "classes without a pixel",
 }
 
+# Where tools/download_dataset.sh puts them.
+VGG16_WEIGHTS = "data/vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"
 _SPLIT_NAME = re.compile("[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 SPLIT_NAME_RULE = (
     "may only have letters, digits, '_', '-' and '.', 100 at most, the first "

@@ -32,6 +32,7 @@ __all__ = [
     "open_regular",
     "read_errors",
     "read_text",
+    "readable_path",
     "reason",
     "refuse_link",
     "size",
@@ -325,6 +326,24 @@ def reason(error: Exception) -> str:
     line = text.strip().split("\n")[0]
     line = re.sub(r"\{\{[^}]*\}\}\s*|\s*\[Op:[^]]*\].*", "", line)
     return line.rsplit("; ", 1)[-1]
+
+
+@contextlib.contextmanager
+def readable_path(path: str) -> Iterator[str]:
+    """A path of a checkpoint that TensorFlow can read from.
+
+    Its readers, unlike its writers, take names for patterns. Where the folder
+    has a name that is one, Linux' name for the open folder stands in for it.
+    """
+    folder, name = os.path.split(path)
+    if "://" in path or not set("[]?*\\") & set(folder):
+        yield path
+        return
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{descriptor}/{name}"
+    finally:
+        os.close(descriptor)
 
 
 def file_sha256(path: str) -> str:

@@ -109,7 +109,8 @@ class Config:
     )
     encoder_weights: str = _field(
         "",
-        "Keras VGG16 'notop' .h5 file to start the encoder from.",
+        "Keras VGG16 'notop' .h5 file to start the encoder from; auto: the one "
+        "that tools/download_dataset.sh brings, if it is in data/.",
         path=True,
         remembered=True,
     )

@@ -7,6 +7,7 @@ program has a `FlagValues` of its own, so nothing global is read or set.
 from __future__ import annotations
 
 import dataclasses
+import os
 import typing
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -26,6 +27,7 @@ from segnet.constants import (
     MAX_TILED_PIXELS,
     MC_SAMPLES,
     POLYGON_FORMATS,
+    VGG16_WEIGHTS,
 )
 from segnet.errors import ConfigError
 from segnet.files import expand_path
@@ -40,6 +42,9 @@ __all__ = [
     "parse_command",
     "parse_flags",
 ]
+
+# Of `--encoder_weights`.
+_AUTO = "auto"
 
 MODES = ("train", "evaluate", "predict", "export", "report")
 
@@ -318,6 +323,10 @@ def parse_command(argv: Sequence[str]) -> Command | str:
         for field in dataclasses.fields(Config)
         if field.metadata.get("flag", True)
     }
+    if values.encoder_weights == _AUTO:
+        fields["encoder_weights"] = _weights_at_hand(values)
+        # Like a default: a run that is resumed goes on with what it had.
+        present.remove("encoder_weights")
     return Command(
         mode=values.mode,
         config=Config(**fields),
@@ -344,6 +353,17 @@ def parse_command(argv: Sequence[str]) -> Command | str:
         export_formats=_export_formats(values.export_format),
         export_force=values.export_force,
     )
+
+
+def _weights_at_hand(values: flags.FlagValues) -> str:
+    """What `--encoder_weights=auto` means: a path, or nothing.
+
+    Nothing, too, where the network's weights come from elsewhere, or it is not
+    as wide as VGG16.
+    """
+    other = values.init_from or values.width_multiplier != 1.0
+    there = os.path.isfile(VGG16_WEIGHTS) and not other
+    return os.path.abspath(VGG16_WEIGHTS) if there else ""
 
 
 def _export_formats(text: str) -> tuple[str, ...]:

@@ -23,18 +23,20 @@ _EXPLAINED = {
     "as a class but is named by --void_labels; training takes it from there",
     "num_classes": f"{_CONVERTER} --num_classes=...; training takes it from "
     "there",
-    "model_name": "--architecture=vgg_segnet (the default) or segnet",
+    "model_name": "--architecture=vgg_segnet (the default); the segnet here is "
+    "the paper's network, not theirs",
     "steps_per_epoch": "nothing: an epoch is one pass over the data; "
     "--max_steps limits the whole run",
     "val_steps_per_epoch": "nothing: every image of the split is scored once",
     "train_engine": "--device=cpu, gpu or hpu (default: auto)",
-    "data_type": "--precision=float32 or bfloat16 (default: auto)",
+    "data_type": "--precision=float32, bfloat16 or, for amp, float16 "
+    "(default: auto)",
     "optimizer_name": "--optimizer=adam, adamw or sgd",
     "checkpoints_path": "--workdir=RUN",
     "auto_resume_checkpoint": "nothing: the same --workdir always resumes, "
     "optimizer and step as well",
-    "load_weights": "--init_from=FILE.h5, weights saved by Keras under a name "
-    "that ends in .h5",
+    "load_weights": "--init_from=FILE.h5, or --init_from=PREFIX.0 for a "
+    "checkpoint of Keras",
     "loss_type": "--loss=cross_entropy (the default)",
     "validate": "nothing: always; --evaluate_every_epochs says how often",
     "verify_dataset": f"{_CONVERTER} --verify_only",
@@ -42,6 +44,11 @@ _EXPLAINED = {
     "does not repeat it",
     "not_cached": "nothing, it is the default; --cache=memory for a cache",
     "tensorboard": "nothing: always, in WORKDIR/tensorboard",
+    "model_dir": "nothing: always, in WORKDIR/tensorboard",
+    "hls_type": "nothing: mpirun decides where workers run",
+    "kubernetes_run": "nothing: mpirun decides where workers run",
+    "use_upsampling": "nothing: it is part of the convolutions",
+    "dump_config": "nothing; TensorFlow's TF_DUMP_GRAPH_PREFIX dumps graphs",
     "do_augment": "--augment=basic or strong",
     "distributed": "horovodrun or mpirun before the command",
     "num_workers_per_hls": "mpirun -np N before the command",

@@ -1,4 +1,4 @@
-"""Loads weights from Keras HDF5 files, after checking that they fit."""
+"""Loads weights from Keras's files, after checking that they fit."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from segnet.errors import ConfigError, DataError, UserError
-from segnet.models import hdf5_trial
+from segnet.models import hdf5_trial, keras_checkpoint
 from segnet.models.blocks import VGG16_BLOCKS
 
 __all__ = ["load_keras_weights", "load_vgg16_weights"]
@@ -72,14 +72,19 @@ def load_keras_weights(model: tf.keras.Model, path: str) -> None:
 
     Args:
       model: What `create_model` built. Nothing is loaded unless all fits.
-      path: HDF5 file of weights or of a whole Keras model, local or remote.
+      path: HDF5 file of weights or of a whole Keras model, or a checkpoint
+        that `is_keras_checkpoint` takes; local or remote.
 
     Raises:
       ConfigError: If there is no such file.
-      DataError: If the file is not HDF5, or does not fit the network.
+      DataError: If the file is damaged, or does not fit the network.
     """
     layers = [layer for layer in model.layers if layer.weights]
-    with _open_layers(path, "--init_from") as found:
+    if keras_checkpoint.is_keras_checkpoint(path):
+        opened = keras_checkpoint.open_layers(path)
+    else:
+        opened = _open_layers(path, "--init_from")
+    with opened as found:
         saved = {
             name: datasets
             for name, datasets in found.items()

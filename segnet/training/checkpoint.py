@@ -17,7 +17,7 @@ from segnet.config.workdir import (
     checkpoint_dir,
 )
 from segnet.errors import ConfigError, DataError, RunError
-from segnet.files import file_errors, gfile, reason
+from segnet.files import file_errors, gfile, readable_path, reason
 from segnet.progress import command_line
 from segnet.training import checkpoint_files
 from segnet.training.run_state import RunState
@@ -216,7 +216,7 @@ class Checkpoints:
         """Restores all of a checkpoint."""
         load_trained(self._model, path)
         check_state(path, self._optimizer, averages=self._averages is not None)
-        with checkpoint_files.readable_path(path) as readable:
+        with readable_path(path) as readable:
             # The network is in the checkpoint too.
             status = self._others.read(readable).expect_partial()
             status.assert_existing_objects_matched()

@@ -11,14 +11,12 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Iterator
 
 from segnet.files import file_errors, gfile, read_errors, write_text
 
 __all__ = [
     "find_steps",
     "path_of",
-    "readable_path",
     "remove_folder",
     "remove_others",
     "write_state_file",
@@ -35,24 +33,6 @@ _UNFINISHED = re.compile(r"ckpt-[0-9]+_temp", re.ASCII)
 def path_of(folder: str, step: int) -> str:
     """Path of a checkpoint, without the ends of its files' names."""
     return os.path.join(folder, f"ckpt-{step}")
-
-
-@contextlib.contextmanager
-def readable_path(path: str) -> Iterator[str]:
-    """A path of a checkpoint that TensorFlow can read from.
-
-    Its readers, unlike its writers, take names for patterns. Where the folder
-    has a name that is one, Linux' name for the open folder stands in for it.
-    """
-    folder, name = os.path.split(path)
-    if "://" in path or not set("[]?*\\") & set(folder):
-        yield path
-        return
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        yield f"/proc/self/fd/{descriptor}/{name}"
-    finally:
-        os.close(descriptor)
 
 
 def find_steps(folder: str) -> list[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import Any
 
 import tensorflow as tf
@@ -13,6 +14,9 @@ from segnet.errors import ConfigError
 from segnet.training import checkpoint, saved_weights
 
 __all__ = ["check_source", "load_weights", "source_config"]
+
+# What the names of a checkpoint's files end in.
+_CHECKPOINT_FILE = re.compile(r"\.(index|data-[0-9]{5}-of-[0-9]{5})\Z")
 
 
 def source_config(source: str) -> Config | None:
@@ -105,11 +109,15 @@ def load_weights(source: str, model: tf.keras.Model) -> str:
             )
         path = checkpoint.load_saved(model, source, "best")
         return f"weights from {path}"
-    path = source.removesuffix(".index")
+    path = _CHECKPOINT_FILE.sub("", source)
     if not tf.io.gfile.exists(path + ".index"):
         raise ConfigError(
             f"--init_from={source} is neither a workdir, nor a checkpoint, "
-            "nor a Keras .h5 file; give the path of one that exists"
+            "nor Keras's (FILE.h5, or a checkpoint's PREFIX without .index); "
+            "give the path of one that exists"
         )
-    saved_weights.restore_weights(model, path)
+    if models.is_keras_checkpoint(path):
+        models.load_keras_weights(model, path)
+    else:
+        saved_weights.restore_weights(model, path)
     return f"weights from {path}"

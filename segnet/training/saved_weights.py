@@ -15,8 +15,7 @@ from tensorflow.core.protobuf.trackable_object_graph_pb2 import (
 )
 
 from segnet.errors import DataError
-from segnet.files import reason
-from segnet.training import checkpoint_files
+from segnet.files import readable_path, reason
 
 __all__ = [
     "AVERAGES",
@@ -122,7 +121,7 @@ def check_state(
 @contextlib.contextmanager
 def _open(path: str) -> Iterator[Any]:
     """Opens a checkpoint to read from."""
-    with checkpoint_files.readable_path(path) as readable:
+    with readable_path(path) as readable:
         yield tf.train.load_checkpoint(readable)
 
 

@@ -10,6 +10,7 @@ from conftest import ROOT
 
 from segnet.config import Config, config_file, flags, foreign_flags
 from segnet.config.help_text import GROUPS
+from segnet.constants import VGG16_WEIGHTS
 from segnet.errors import ConfigError
 
 
@@ -110,6 +111,8 @@ def test_a_mode_may_stand_first():
         (["train", "--train_images=a"], ["--images_dir", "--split=train"]),
         (["train", "--load_weights=a.h5", "--x=1"], ["--init_from=FILE.h5"]),
         (["--auto_resume_checkpoint"], ["--workdir always resumes"]),
+        (["train", "--kubernetes_run=True"], ["mpirun"]),
+        (["train", "--data_type=amp"], ["--precision", "float16"]),
         (["evaluate_model", "--checkpoints_path=a"], ["--mode=evaluate"]),
     ],
 )
@@ -155,6 +158,26 @@ def test_a_tilde_is_the_home_folder_in_every_path(monkeypatch, tmp_path):
     assert command.image_path == f"{tmp_path}/a"
     assert command.output_dir == f"{tmp_path}/b"
     assert command.checkpoint == f"{tmp_path}/c"
+
+
+def test_vgg16s_weights_are_taken_where_they_are(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+
+    def parse(*arguments):
+        return flags.parse_command(
+            ["main.py", "--encoder_weights=auto", *arguments]
+        )
+
+    assert parse().config.encoder_weights == ""
+    weights = tmp_path / VGG16_WEIGHTS
+    weights.parent.mkdir()
+    weights.touch()
+    assert parse().config.encoder_weights == str(weights)
+    # A run that is resumed keeps what it had.
+    assert "encoder_weights" not in parse().given
+    # They fit neither a narrower network nor one that has weights.
+    for other in ("--width_multiplier=0.5", "--init_from=runs/other"):
+        assert parse(other).config.encoder_weights == ""
 
 
 def test_what_is_read_again_later_is_kept_as_a_whole_path(

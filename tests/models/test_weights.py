@@ -80,17 +80,17 @@ def _other_vgg_segnet(width, num_classes, *, transposed):
 
 
 @pytest.mark.parametrize("transposed", [False, True])
-@pytest.mark.parametrize("whole_model", [False, True])
+@pytest.mark.parametrize("kind", ["weights", "model", "checkpoint"])
 @pytest.mark.filterwarnings(
     # Of the old format, which is what this is about.
     "ignore:You are saving your model as an HDF5 file:UserWarning"
 )
 def test_weights_of_the_other_vgg_segnets_give_their_outputs(
-    tmp_path, images, transposed, whole_model
+    tmp_path, images, transposed, kind
 ):
     saved, to_logits = _other_vgg_segnet(_TINY, 3, transposed=transposed)
-    path = str(tmp_path / "other.h5")
-    if whole_model:
+    path = str(tmp_path / ("other.0" if kind == "checkpoint" else "other.h5"))
+    if kind == "model":
         saved.save(path)
     else:
         saved.save_weights(path)
@@ -98,14 +98,34 @@ def test_weights_of_the_other_vgg_segnets_give_their_outputs(
     models.load_keras_weights(model, path)
     # They read pictures as BGR, subtract the means, and turn to RGB.
     prepared = images - np.array([123.68, 116.779, 103.939], np.float32)
-    theirs = tf.image.resize(to_logits(prepared), (32, 64)).numpy()
+    half = to_logits(prepared)
+    theirs = tf.image.resize(half, (32, 64)).numpy()
     scale = np.abs(theirs).max()
     np.testing.assert_allclose(model(images), theirs, rtol=0, atol=1e-5 * scale)
+    # Their labels are those of the half size; so are ours, in every pixel.
+    ours = tf.keras.Model(model.inputs, model.get_layer("logits").output)
+    np.testing.assert_array_equal(
+        np.argmax(ours(images), -1), np.argmax(half, -1)
+    )
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_a_network_takes_its_own_file_as_it_is(architecture, tmp_path, images):
     path = str(tmp_path / "own.h5")
+    saved, model = (
+        models.create_model(architecture, 3, width_multiplier=_TINY)
+        for _ in range(2)
+    )
+    saved.save_weights(path)
+    models.load_keras_weights(model, path)
+    np.testing.assert_array_equal(model(images), saved(images))
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_a_network_takes_its_own_checkpoint_as_it_is(
+    architecture, tmp_path, images
+):
+    path = str(tmp_path / "own")
     saved, model = (
         models.create_model(architecture, 3, width_multiplier=_TINY)
         for _ in range(2)

@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 from download_server import Answer, serve
 
+from segnet.constants import VGG16_WEIGHTS
 from tools import downloading
 
 SCRIPT = Path(downloading.__file__).with_name("download_dataset.sh")
@@ -107,6 +108,7 @@ def test_weights_arrive_and_are_then_left_alone(server, fetch, folder):
     assert (status, err) == (0, "")
     assert f"--encoder_weights='{folder / WEIGHTS_FILE}'" in out
     assert names(folder) == [WEIGHTS_FILE]
+    assert f"data/{WEIGHTS_FILE}" == VGG16_WEIGHTS
     assert (folder / WEIGHTS_FILE).read_bytes() == WEIGHTS
     assert signal.alarm(0) == 0, "a time limit is left"
     server.requests.clear()
