@@ -94,6 +94,12 @@ def _show(scores: dict[str, Any], class_names: tuple[str, ...]) -> None:
     )
     for line in f"{metrics.format_table(scores)}\n\n{confusion}".split("\n"):
         say(line)
+    correlation = scores["uncertainty_rank_correlation"]
+    if correlation is not None:
+        say(
+            "rank correlation of an image's entropy with its share of wrong "
+            f"pixels: {correlation:.2f}"
+        )
     say(
         f"boundary F1 took {scores['boundary_f1_seconds']:.1f} s of "
         f"computing for {scores['images']} images"

@@ -14,17 +14,15 @@ from segnet.config.workdir import predictions_dir
 from segnet.constants import ARCHITECTURES
 from segnet.errors import ConfigError, DataError
 from segnet.evaluation import predict, tiled
-from segnet.evaluation.inputs import Inputs, find_inputs
+from segnet.evaluation.inputs import Inputs, find_inputs, warn_of_rest
 from segnet.evaluation.outlines import Outcome
 from segnet.evaluation.results import Options
 from segnet.evaluation.tiles import SMALLEST_CELLS, Tiling
-from segnet.progress import Progress, say, warn
+from segnet.progress import Progress, say
 from segnet.records.splits import read_manifest
 from segnet.runtime import distributed
 
 __all__ = ["run"]
-
-_SHOWN = 5
 
 
 def run(command: Command) -> int:
@@ -45,7 +43,7 @@ def run(command: Command) -> int:
     config = trained.config
     if not distributed.is_chief():
         return 0
-    _warn_of_rest(command.image_path, inputs.left_aside, config.silenced)
+    warn_of_rest(command.image_path, inputs, config.silenced)
     say(f"weights: {trained.weights}")
     output_dir = command.output_dir or predictions_dir(config.workdir)
     if tiling is None:
@@ -157,17 +155,3 @@ def _training_scale(config: Config) -> float:
     ]
     seen = config.input_height * config.input_width
     return math.sqrt(seen / statistics.median_low(areas))
-
-
-def _warn_of_rest(
-    folder: str, names: list[str], silenced: frozenset[str]
-) -> None:
-    """Says what in a folder is not looked at."""
-    if names:
-        shown = ", ".join(names[:_SHOWN]) + (", ..." * (len(names) > _SHOWN))
-        warn(
-            "left_aside",
-            f"{folder}: {len(names)} other files and folders are not labelled "
-            f"({shown}); --recursive labels what is in folders, too",
-            silenced,
-        )

@@ -86,7 +86,9 @@ def _report(command: Command) -> None:
         if name in CHANGEABLE_AFTER_TRAINING
     }
     try:
-        path = report.report(dataclasses.replace(command, given=given))
+        path = report.report(
+            dataclasses.replace(command, given=given, image_path="")
+        ).path
     except UserError as error:
         say(f"no report: {error}")
         return

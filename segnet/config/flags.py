@@ -59,7 +59,7 @@ class Command:
       given: The flags that the user gave, by name.
       typed: Names of those that stand on the command line itself, not in a
         file of flags.
-      image_path: Predict: a file, a folder or a pattern.
+      image_path: Predict, report: a file, a folder or a pattern.
       recursive: Predict: whether to look into the folders of a folder.
       probabilities: Predict: whether to write those, too.
       uncertainty: Predict: whether to write that, too.
@@ -75,6 +75,7 @@ class Command:
       mc_samples: Dropout samples; None: as many as the rest asks for.
       max_pixels: Predict: that a picture may have.
       report: Train: whether the report is made at the end.
+      compare_to: Report: workdir of another run; empty: none.
       export_formats: Export: of `EXPORT_FORMATS`.
       export_force: Export: whether files are kept that do not agree with the
         network.
@@ -99,6 +100,7 @@ class Command:
     mc_samples: int | None
     max_pixels: int
     report: bool
+    compare_to: str
     export_formats: tuple[str, ...]
     export_force: bool
 
@@ -116,7 +118,8 @@ def define_flags(values: flags.FlagValues) -> None:
         "image_path",
         "",
         "predict: an image file, a video, a folder, or a pattern in quotes "
-        "such as 'photos/**/*.jpg'.",
+        "such as 'photos/**/*.jpg'. report: pictures without labels, which it "
+        "sorts by what to label next.",
         flag_values=values,
     )
     flags.DEFINE_boolean(
@@ -246,6 +249,13 @@ def define_flags(values: flags.FlagValues) -> None:
         "train: at the end, also make the report of the run (of one process).",
         flag_values=values,
     )
+    flags.DEFINE_string(
+        "compare_to",
+        "",
+        "report: workdir of another run of the same classes; settings, scores "
+        "and pictures that differ.",
+        flag_values=values,
+    )
     for field in dataclasses.fields(Config):
         if field.metadata.get("flag", True):
             _define_field(values, field)
@@ -350,6 +360,7 @@ def parse_command(argv: Sequence[str]) -> Command | str:
         mc_samples=values.mc_samples,
         max_pixels=_max_pixels(values),
         report=values.report,
+        compare_to=expand_path(values.compare_to),
         export_formats=_export_formats(values.export_format),
         export_force=values.export_force,
     )
@@ -437,7 +448,14 @@ def check_command(command: Command) -> None:
             f"--tile_scale={command.tile_scale} is of use with --tile_size, "
             "which cuts pictures into tiles; give both"
         )
-    flag_paths.check_names({**command.given, "checkpoint": command.checkpoint})
+    if command.compare_to and command.mode != "report":
+        raise ConfigError(
+            f"--compare_to={command.compare_to} is for --mode=report"
+        )
+    flag_paths.check_names({
+        **command.given, "checkpoint": command.checkpoint,
+        "compare_to": command.compare_to,
+    })  # fmt: skip
     check_values(command.config)
     # In a workdir that holds a run, flags that are not given are the run's: the
     # rules between flags are checked once those are read, as for a remote one.

@@ -49,6 +49,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "format", "polygon_tolerance", "tile_size", "tile_scale",
         "checkpoint", "tta", "eval_batch_size", "max_pixels",
     ),
+    "report": ("compare_to",),
     "export": ("export_format", "export_force"),
     "network": (
         "architecture", "width_multiplier", "input_height", "input_width",

@@ -12,6 +12,7 @@ __all__ = [
     "evaluation_path",
     "export_dir",
     "image_scores_path",
+    "label_next_path",
     "lock_path",
     "metrics_path",
     "predictions_dir",
@@ -73,6 +74,11 @@ def image_scores_path(workdir: str, split: str) -> str:
 def report_path(workdir: str) -> str:
     """The page that `--mode=report` writes."""
     return os.path.join(workdir, "report", "index.html")
+
+
+def label_next_path(workdir: str) -> str:
+    """The pictures without labels, the most uncertain first."""
+    return os.path.join(workdir, "report", "label_next.csv")
 
 
 def predictions_dir(workdir: str) -> str:

@@ -16,7 +16,12 @@ from segnet.config.schedule import eval_batch_size
 from segnet.data import datasets, sources
 from segnet.evaluation import boundary, calibration, inference, metrics
 from segnet.evaluation.ahead import map_ahead
-from segnet.evaluation.image_scores import ImageScores, intervals, mean_known
+from segnet.evaluation.image_scores import (
+    ImageScores,
+    intervals,
+    mean_known,
+    rank_correlation,
+)
 from segnet.progress import Progress
 from segnet.records.manifest import Manifest
 from segnet.runtime import distributed
@@ -93,19 +98,23 @@ class Evaluation:
         self,
         *,
         show_progress: bool = False,
+        boundaries: bool = True,
         visit: Callable[[int, Prediction], None] = lambda index, seen: None,
     ) -> tuple[dict[str, Any], ImageScores]:
         """As a call, with all that takes longer.
 
         Args:
           show_progress: As for a call.
+          boundaries: Whether to score them, too, which takes longest; without
+            that what is said of them is None.
           visit: Called in threads, with the number of each record of this
             worker's share and what was predicted.
 
         Returns:
           The scores: also `boundary_f1`, `image_mean_iou` (mean of the images'
           mean IoUs), `mean_confidence`, `mean_entropy`, `calibration_error`,
-          `reliability` and `intervals` (of `image_scores.SCORES`), for each
+          `reliability`, `uncertainty_rank_correlation` (of entropy and error
+          over the images) and `intervals` (of `image_scores.SCORES`), for each
           class `boundary_f1`, `calibration_error`, `reliability` and
           `iou_interval`, and `boundary_f1_seconds` (of all workers). And the
           scores of each image.
@@ -126,7 +135,7 @@ class Evaluation:
                 ),
             )
             visit(index, seen)
-            return _score(seen, number)
+            return _score(seen, number, boundaries)
 
         total = _Total(number)
         for index, found in self._scored(score, show_progress, iter):
@@ -244,7 +253,7 @@ def _confusion_of(
     return metrics.confusion_matrix(truth, labels, number)
 
 
-def _score(seen: Prediction, number: int) -> _Score:
+def _score(seen: Prediction, number: int, boundaries: bool) -> _Score:
     """Scores one image."""
     truth, labels = seen.truth, seen.labels
     confusion = metrics.confusion_matrix(truth, labels, number)
@@ -252,7 +261,9 @@ def _score(seen: Prediction, number: int) -> _Score:
     pixels = confusion.sum()
     entropy = seen.entropy[truth < number].sum(dtype=np.float64)
     start = time.perf_counter()
-    f1 = boundary.boundary_f1_scores(truth, labels, number)
+    f1 = np.full([number], np.nan)
+    if boundaries:
+        f1 = boundary.boundary_f1_scores(truth, labels, number)
     seconds = time.perf_counter() - start
     mean = float(entropy / pixels) if pixels else float("nan")
     return _Score(confusion, bins, mean, f1, seconds)
@@ -340,6 +351,9 @@ class _Table:
             ),
             "mean_entropy": _mean(images.entropy),
             **calibration.summarize(class_bins.sum(0)),
+            "uncertainty_rank_correlation": rank_correlation(
+                images.entropy, 1 - images.pixel_accuracy
+            ),
             "intervals": of_split,
             "boundary_f1_seconds": float(seconds[0]),
         }

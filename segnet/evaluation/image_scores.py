@@ -26,6 +26,7 @@ __all__ = [
     "difference_intervals",
     "intervals",
     "mean_known",
+    "rank_correlation",
     "to_csv",
 ]
 
@@ -108,6 +109,30 @@ def mean_known(values: np.ndarray) -> np.ndarray:
     """Means along the last axis of what is not NaN; NaN if there is none."""
     known = ~np.isnan(values)
     return _divide(np.where(known, values, 0.0).sum(-1), known.sum(-1))
+
+
+def rank_correlation(one: np.ndarray, two: np.ndarray) -> float | None:
+    """Spearman's rank correlation, over the pairs of which both are known.
+
+    Args:
+      one: float64 `[number]`; NaN where it is not known.
+      two: Likewise.
+
+    Returns:
+      -1 to 1; None of less than three pairs, or where all are the same.
+    """
+    known = ~(np.isnan(one) | np.isnan(two))
+    ranks = [_ranks(values[known]) for values in (one, two)]
+    if known.sum() < 3 or any(np.ptp(values) == 0 for values in ranks):
+        return None
+    return float(np.corrcoef(np.stack(ranks))[0, 1])
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    """Ranks from 0; equal values have the mean of theirs."""
+    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
+    last = np.cumsum(count) - 1.0
+    return (last - (count - 1) / 2)[place]
 
 
 def _divide(numerators: np.ndarray, denominators: np.ndarray) -> np.ndarray:

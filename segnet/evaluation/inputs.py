@@ -12,8 +12,11 @@ from segnet.errors import ConfigError, DataError
 from segnet.evaluation import results
 from segnet.images import image_files
 from segnet.images.films import FILM_SUFFIXES, count_pages
+from segnet.progress import warn
 
-__all__ = ["Inputs", "Source", "find_inputs"]
+__all__ = ["Inputs", "Source", "find_inputs", "warn_of_rest"]
+
+_SHOWN = 5  # of what is left aside
 
 # Each once, in this order.
 _SUFFIXES = tuple(dict.fromkeys((*image_files.IMAGE_SUFFIXES, *FILM_SUFFIXES)))
@@ -104,6 +107,25 @@ def find_inputs(image_path: str, *, recursive: bool = False) -> Inputs:
         )
     _check_names([*found.sources, *found.films])
     return found
+
+
+def warn_of_rest(folder: str, inputs: Inputs, silenced: frozenset[str]) -> None:
+    """Says what in a folder is not looked at.
+
+    Args:
+      folder: As the user named it.
+      inputs: What was found in it.
+      silenced: Names of the warnings that are not shown.
+    """
+    names = inputs.left_aside
+    if names:
+        shown = ", ".join(names[:_SHOWN]) + (", ..." * (len(names) > _SHOWN))
+        warn(
+            "left_aside",
+            f"{folder}: {len(names)} other files and folders are not labelled "
+            f"({shown}); --recursive labels what is in folders, too",
+            silenced,
+        )
 
 
 def _take(source: Source, found: Inputs) -> None:

@@ -7,13 +7,22 @@ import dataclasses
 import io
 
 import numpy as np
+import tensorflow as tf
 from PIL import Image, ImageDraw
 
 from segnet.constants import IGNORE_LABEL
+from segnet.evaluation import inference
 from segnet.evaluation.evaluate import Prediction
 from segnet.images.overlay import colour_labels
 
-__all__ = ["LAYERS", "Picture", "cut_out", "make_picture"]
+__all__ = [
+    "LAYERS",
+    "Picture",
+    "cut_out",
+    "make_comparison",
+    "make_picture",
+    "make_unlabelled",
+]
 
 # What can lie over a picture, and how it is called.
 LAYERS = {
@@ -26,6 +35,10 @@ _LARGEST_SIDE = 640
 _QUALITY = 75
 # Right, wrong, ignored.
 _ERRORS = np.array([[0, 0, 0], [255, 70, 40], [128, 128, 128]], np.uint8)
+# The same, right now alone, right before alone, ignored.
+_CHANGES = np.array(
+    [[0, 0, 0], [70, 150, 255], [255, 130, 30], [128, 128, 128]], np.uint8
+)
 _CUT_SIDE = 240
 _FRAME = "#ff00c8"
 
@@ -57,16 +70,13 @@ def make_picture(
       seen: What was predicted.
       num_classes: Number of classes.
     """
-    height, width = seen.truth.shape
-    factor = min(1.0, _LARGEST_SIDE / max(height, width))
-    size = (max(1, round(width * factor)), max(1, round(height * factor)))
+    size = _shown_size(*seen.truth.shape)
     wrong = np.where(
         seen.truth < num_classes, seen.truth != seen.labels, 2
     ).astype(np.uint8)
     sure = Image.fromarray((seen.confidence * 255).astype(np.uint8))
-    photo = Image.fromarray(image).resize(size, Image.Resampling.BILINEAR)
     return Picture(
-        image=_webp(photo),
+        image=_photo(image, size),
         layers={
             "prediction": _indexed(seen.labels, size),
             "truth": _indexed(seen.truth, size),
@@ -76,6 +86,68 @@ def make_picture(
         width=size[0],
         height=size[1],
     )
+
+
+def make_comparison(
+    image: np.ndarray, seen: Prediction, before: Prediction, num_classes: int
+) -> list[tuple[str, str]]:
+    """Makes the pictures of an image that two networks have seen.
+
+    Args:
+      image: uint8 `[height, width, 3]`, maybe not of the annotation's size.
+      seen: What the network of the report predicted.
+      before: What the other one did.
+      num_classes: Number of classes.
+
+    Returns:
+      Data URIs, each with what it shows.
+    """
+    size = _shown_size(*seen.truth.shape)
+    now, then = seen.labels == seen.truth, before.labels == seen.truth
+    change = np.where(now == then, 0, np.where(now, 1, 2))
+    change = np.where(seen.truth < num_classes, change, 3).astype(np.uint8)
+    return [
+        (_photo(image, size), "image"),
+        (_indexed(seen.truth, size), "annotation"),
+        (_indexed(change, size, _CHANGES), "change"),
+        (_indexed(seen.labels, size), "this run"),
+        (_indexed(before.labels, size), "other run"),
+    ]
+
+
+def make_unlabelled(
+    image: np.ndarray, logits: tf.Tensor, *, are_logits: bool
+) -> list[tuple[str, str]]:
+    """Makes the pictures of an image without annotation.
+
+    Args:
+      image: uint8 `[height, width, 3]`.
+      logits: float32 `[input height, input width, num_classes]`.
+      are_logits: False if they are probabilities.
+
+    Returns:
+      Data URIs, each with what it shows.
+    """
+    size = _shown_size(*image.shape[:2])
+    labels, _, entropy = inference.certainty_at(
+        logits, size[1], size[0], are_logits=are_logits
+    )
+    grey = Image.fromarray((entropy * 255).astype(np.uint8))
+    return [
+        (_photo(image, size), "image"),
+        (_indexed(labels, size), "prediction"),
+        (_webp(grey), "uncertainty"),
+    ]
+
+
+def _shown_size(height: int, width: int) -> tuple[int, int]:
+    """Width and height on the page, pixels."""
+    factor = min(1.0, _LARGEST_SIDE / max(height, width))
+    return max(1, round(width * factor)), max(1, round(height * factor))
+
+
+def _photo(image: np.ndarray, size: tuple[int, int]) -> str:
+    return _webp(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR))
 
 
 def cut_out(

@@ -3,39 +3,36 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from segnet.config import Config
-from segnet.config.schedule import create_schedule, eval_batch_size
-from segnet.data import resizing, sources
-from segnet.evaluation import inference
-from segnet.evaluation.evaluate import Evaluation, Prediction
+from segnet.config.schedule import create_schedule
+from segnet.evaluation.evaluate import Prediction
 from segnet.evaluation.image_scores import ImageScores
 from segnet.evaluation.metrics import MEANS
 from segnet.images.overlay import PALETTE
-from segnet.records.manifest import Manifest
 from segnet.report import page, pictures
-from segnet.report.advice import Facts, advise, speck_share
-from segnet.report.suspects import Suspect, SuspectList, find_suspects
+from segnet.report.advice import Facts, advise
+from segnet.report.measured import MOST_SUSPECTS, Measured, Network, choose
+from segnet.report.suspects import Suspect
+from segnet.report.unlabelled import Ranking
 from segnet.training.class_weights import resolve_class_weights
 
-__all__ = ["Measured", "choose", "make_page", "measure"]
+__all__ = ["make_page"]
 
-# Images that are shown of a split, and regions whose labels look wrong.
+# Images that are shown of a split.
 _MOST_PICTURES = 110
-_MOST_SUSPECTS = 30
-# Of the ends of each order, if not all images are shown.
-_OF_EACH_END = 3
 _PARTS = (
     ("scores", "Scores"),
     ("training", "Training"),
     ("confidence", "Confidence"),
     ("pictures", "Pictures"),
     ("labels", "Labels that look wrong"),
+    ("next", "What to label next"),
+    ("comparison", "Compared"),
     ("settings", "Settings"),
 )
 _ORDERS = (
@@ -47,184 +44,42 @@ _ORDERS = (
 )
 
 
-@dataclasses.dataclass(frozen=True)
-class Measured:
-    """A split that was scored and looked through.
-
-    Attributes:
-      manifest: Of the split.
-      source: Its records.
-      scores: As `Evaluation.detailed` gives them.
-      images: Of each image.
-      names: File names of the images.
-      suspects: Regions whose labels look wrong, the largest first.
-      specks: `speck_share` of predictions and annotations, mean over images.
-    """
-
-    manifest: Manifest
-    source: sources.RecordSource
-    scores: dict[str, Any]
-    images: ImageScores
-    names: list[str]
-    suspects: list[Suspect]
-    specks: tuple[float, float]
-
-
-def measure(
-    predictor: inference.Predictor,
-    manifest: Manifest,
-    config: Config,
-    *,
-    pad: bool,
-) -> Measured:
-    """Scores a split, and looks for labels that look wrong.
-
-    Args:
-      predictor: The network.
-      manifest: Of the split.
-      config: Of the run.
-      pad: As for `Evaluation`.
-
-    Raises:
-      DataError: A record is damaged.
-    """
-    evaluation = Evaluation(
-        predictor,
-        manifest,
-        config,
-        pad=pad,
-        are_logits=not predictor.gives_probabilities,
-    )
-    found = SuspectList(_MOST_SUSPECTS)
-    specks = np.full([manifest.num_records, 2], np.nan)
-
-    def visit(index: int, seen: Prediction) -> None:
-        found.add(
-            find_suspects(
-                index,
-                seen.truth,
-                seen.labels,
-                seen.confidence,
-                manifest.num_classes,
-            )
-        )
-        if min(seen.truth.shape) >= 3:
-            specks[index] = speck_share(seen.labels), speck_share(seen.truth)
-
-    scores, images = evaluation.detailed(show_progress=True, visit=visit)
-    known = specks[~np.isnan(specks[:, 0])]
-    mean = known.mean(0).tolist() if len(known) else [0.0, 0.0]
-    return Measured(
-        manifest,
-        sources.RecordSource(manifest, config.data_dir, cache=False),
-        scores,
-        images,
-        evaluation.image_names(),
-        found.largest(),
-        (mean[0], mean[1]),
-    )
-
-
-def choose(images: ImageScores, most: int) -> list[int]:
-    """The images that are shown.
-
-    Args:
-      images: Of the split.
-      most: How many.
-
-    Returns:
-      Numbers of records, rising: all of them or the worst, the best and the
-      middle ones, and those in which each class is missed or invented most.
-    """
-    number = len(images)
-    if number <= most:
-        return list(range(number))
-    by_iou = np.argsort(np.nan_to_num(images.mean_iou, nan=2.0), kind="stable")
-    middle = number // 2
-    hits, truth, predicted = np.moveaxis(images.counts, 1, 0)
-    of_classes = [
-        np.argsort(-wrong, kind="stable")[:_OF_EACH_END]
-        for wrong in (*(truth - hits).T, *(predicted - hits).T)
-    ]
-    order = np.concatenate(
-        [
-            by_iou[: 2 * _OF_EACH_END],
-            by_iou[-_OF_EACH_END:],
-            by_iou[middle : middle + _OF_EACH_END],
-            # The worst of each class in turn.
-            np.stack(of_classes, 1).ravel(),
-            by_iou,
-        ]
-    )
-    return sorted(list(dict.fromkeys(order.tolist()))[:most])
-
-
-def _predicted(
-    predictor: inference.Predictor,
-    measured: Measured,
-    config: Config,
-    indices: Sequence[int],
-    *,
-    pad: bool,
-) -> Iterator[tuple[int, np.ndarray, Prediction]]:
-    """Predicts some records once more: (number, image, what was predicted)."""
-    size = (config.input_height, config.input_width)
-
-    def read() -> Iterator[tuple[tf.Tensor, Any]]:
-        for index in indices:
-            image, label = measured.source(tf.constant(index, tf.int64))
-            small = resizing.to_uint8(resizing.resize_image(image, *size))
-            yield small, (index, image.numpy(), label.numpy())
-
-    batch = min(eval_batch_size(config), max(1, len(indices)))
-    for logits, (index, image, truth) in inference.predict_images(
-        predictor, read(), batch, pad=pad
-    ):
-        certain = inference.certainty_at(
-            logits,
-            *truth.shape,
-            are_logits=not predictor.gives_probabilities,
-        )
-        yield index, image, Prediction(truth, *certain)
-
-
 def make_page(
-    predictor: inference.Predictor,
-    config: Config,
+    network: Network,
     splits: tuple[Measured, Measured],
     log: Sequence[dict[str, Any]],
     *,
-    checkpoint: str,
-    pad: bool,
+    comparison: dict[str, Any] | None = None,
+    ranking: Ranking | None = None,
 ) -> str:
     """Makes the page of a run.
 
     Args:
-      predictor: The network.
-      config: Of the run.
+      network: Of the run.
       splits: The evaluation split, and the training split.
       log: The lines of `metrics.jsonl`.
-      checkpoint: Path of the weights.
-      pad: As for `Evaluation`.
+      comparison: With another run, as `comparison.compare` gives it.
+      ranking: Of pictures without labels.
 
     Returns:
       HTML.
     """
     val, train = splits
-    again = lambda measured, indices: _predicted(  # noqa: E731
-        predictor, measured, config, indices, pad=pad
-    )
+    config = network.config
     weights = resolve_class_weights(
         config.class_weights,
         train.manifest.pixel_counts,
         train.manifest.present_pixels,
     )
+    shown = {"comparison": comparison, "next": ranking}
     return page.render(
         "run.html",
         title=f"Report of {config.workdir}",
-        parts=_PARTS,
+        parts=[part for part in _PARTS if shown.get(part[0], True) is not None],
         config=config,
-        checkpoint=checkpoint,
+        checkpoint=network.checkpoint,
+        comparison=comparison,
+        ranking=ranking,
         split=val.manifest.split,
         scores=val.scores,
         train_mean_iou=train.scores["mean_iou"],
@@ -243,8 +98,8 @@ def make_page(
             (name, "#{:02x}{:02x}{:02x}".format(*colour))
             for name, colour in zip(config.class_names, PALETTE, strict=False)
         ],
-        cards=_cards(val, again),
-        suspects=_suspect_cards(val, train, again, config.class_names),
+        cards=_cards(val, network),
+        suspects=_suspect_cards(val, train, network),
         settings=[
             (name, value)
             for name, value in dataclasses.asdict(config).items()
@@ -252,12 +107,6 @@ def make_page(
         ],
         **_training(log, config, train.manifest.num_records),
     )
-
-
-_Again = Callable[
-    [Measured, Sequence[int]],
-    Iterator[tuple[int, np.ndarray, Prediction]],
-]
 
 
 def _facts(
@@ -376,11 +225,11 @@ def _orders(names: Sequence[str]) -> list[tuple[str, list[tuple]]]:
     ]  # fmt: skip
 
 
-def _cards(val: Measured, again: _Again) -> list[dict[str, Any]]:
+def _cards(val: Measured, network: Network) -> list[dict[str, Any]]:
     """The pictures of the gallery."""
     chosen = choose(val.images, _MOST_PICTURES)
     cards = []
-    for index, image, seen in again(val, chosen):
+    for index, image, seen in network.predicted(val, chosen):
         scores = _scores_of(val.images, index)
         shown = ", ".join(
             f"{text} {scores[key]:.3f}"
@@ -422,21 +271,21 @@ def _scores_of(images: ImageScores, index: int) -> dict[str, float | None]:
 
 
 def _suspect_cards(
-    val: Measured, train: Measured, again: _Again, names: Sequence[str]
+    val: Measured, train: Measured, network: Network
 ) -> list[dict[str, Any]]:
     """What a person should look at again, of both splits."""
     both = [(x, m) for m in (train, val) for x in m.suspects]
     both.sort(key=lambda item: item[0].pixels, reverse=True)
-    both = both[:_MOST_SUSPECTS]
+    both = both[:MOST_SUSPECTS]
     cards: dict[tuple[int, Suspect], dict[str, Any]] = {}
     for measured in (train, val):
         own = [x for x, m in both if m is measured]
         indices = sorted({x.index for x in own})
-        for index, image, seen in again(measured, indices):
+        for index, image, seen in network.predicted(measured, indices):
             for suspect in own:
                 if suspect.index == index:
                     cards[id(measured), suspect] = _suspect_card(
-                        measured, suspect, image, seen, names
+                        measured, suspect, image, seen
                     )
     return [cards[id(measured), suspect] for suspect, measured in both]
 
@@ -446,8 +295,8 @@ def _suspect_card(
     suspect: Suspect,
     image: np.ndarray,
     seen: Prediction,
-    names: Sequence[str],
 ) -> dict[str, Any]:
+    names = measured.manifest.class_names
     cut = pictures.cut_out(image, seen, suspect.box)
     kinds = ("image", "annotation", "prediction")
     return {

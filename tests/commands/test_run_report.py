@@ -10,7 +10,7 @@ import pytest
 import main
 from segnet.evaluation import calibration
 from segnet.evaluation.image_scores import ImageScores
-from segnet.report.run_report import choose
+from segnet.report.measured import choose
 
 
 class _Page(html.parser.HTMLParser):

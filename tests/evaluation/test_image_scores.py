@@ -5,9 +5,10 @@ import io
 
 import numpy as np
 import pytest
+import scipy.stats
 
 from segnet.evaluation import calibration, image_scores, metrics
-from segnet.evaluation.image_scores import ImageScores
+from segnet.evaluation.image_scores import ImageScores, rank_correlation
 
 CLASSES = 3
 # Of the world: the rates at which each image's pixels fall into the matrix.
@@ -201,3 +202,16 @@ def test_the_table_of_a_split_shows_intervals():
     lines = metrics.format_table(summary).splitlines()
     assert lines[4].endswith("95 % interval")
     assert lines[5].endswith("  1.0000  0.9000 to 1.0000")
+
+
+def test_rank_correlation_is_that_of_scipy():
+    rng = np.random.default_rng(5)
+    one = rng.integers(0, 8, 40).astype(float)
+    two = one + rng.normal(0, 3, 40)
+    two[3] = one[7] = np.nan
+    known = ~(np.isnan(one) | np.isnan(two))
+    expected = scipy.stats.spearmanr(one[known], two[known]).statistic
+    assert rank_correlation(one, two) == pytest.approx(expected)
+    assert rank_correlation(one, -one) == pytest.approx(-1)
+    assert rank_correlation(one[:2], two[:2]) is None
+    assert rank_correlation(one, np.ones(40)) is None
