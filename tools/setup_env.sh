@@ -10,6 +10,7 @@
 #   tools/setup_env.sh habana    what a Gaudi needs, and pytest; likewise
 #   tools/setup_env.sh bench     and what the benchmarks compare with
 #   tools/setup_env.sh export    and what ONNX files are made with
+#   tools/setup_env.sh browser   and what drives a browser
 #   tools/setup_env.sh fuzz      and the fuzzer
 #   tools/setup_env.sh audit     what looks for known vulnerabilities; in an
 #                                environment of its own
@@ -230,7 +231,7 @@ install_horovod() {
 }
 
 case ${1:-} in
-  cpu | run | gpu | dev | horovod | bench | export | fuzz) ;;
+  cpu | run | gpu | dev | horovod | bench | export | browser | fuzz) ;;
   hpu | habana)
     # Its bridge has wheels for Python 3.10 alone.
     export PYTHON=${PYTHON:-python3.10}
@@ -252,12 +253,12 @@ case ${1:-} in
     ;;
   *)
     die "usage: tools/setup_env.sh" \
-      "cpu|run|gpu|hpu|dev|horovod|bench|export|fuzz|habana|audit|lock"
+      "cpu|run|gpu|hpu|dev|horovod|bench|export|browser|fuzz|habana|audit|lock"
     ;;
 esac
 create_venv
 install_locked run
 case $1 in
-  gpu | dev | bench | export | fuzz) install_locked "$1" ;;
+  gpu | dev | bench | export | browser | fuzz) install_locked "$1" ;;
   horovod) install_horovod ;;
 esac
