@@ -23,6 +23,9 @@ __all__ = ["MOST_SUSPECTS", "Measured", "Network", "choose", "measure"]
 
 # Regions whose labels look wrong, of a split.
 MOST_SUSPECTS = 30
+# Of predictions that are kept, to be shown without another pass: three bytes a
+# pixel, for some hundred images of a megapixel.
+_KEPT_PIXELS = 2**27
 # Of the ends of each order, if not all images are shown.
 _OF_EACH_END = 3
 
@@ -103,6 +106,8 @@ class Measured:
       names: File names of the images.
       suspects: Regions whose labels look wrong, the largest first.
       specks: `speck_share` of predictions and annotations, mean over images.
+      kept: Labels, confidence and entropy (255 for 1) of each image, uint8
+        `[height, width]`; empty of large splits.
     """
 
     manifest: Manifest
@@ -112,6 +117,24 @@ class Measured:
     names: list[str]
     suspects: list[Suspect]
     specks: tuple[float, float]
+    kept: dict[int, tuple[np.ndarray, ...]]
+
+    def seen(
+        self, network: Network, indices: Sequence[int]
+    ) -> Iterator[tuple[int, np.ndarray, Prediction]]:
+        """What `Network.predicted` gives, of the network that measured it."""
+        if not self.kept:
+            yield from network.predicted(self, indices)
+            return
+        for index in indices:
+            image, truth = self.source(tf.constant(index, tf.int64))
+            labels, *rest = self.kept[index]
+            confidence, entropy = (x.astype(np.float32) / 255 for x in rest)
+            yield (
+                index,
+                image.numpy(),
+                Prediction(truth.numpy(), labels, confidence, entropy),
+            )
 
 
 def measure(
@@ -131,6 +154,10 @@ def measure(
     evaluation = network.evaluation(manifest)
     found = SuspectList(MOST_SUSPECTS)
     specks = np.full([manifest.num_records, 2], np.nan)
+    pixels = sum(
+        height * width * count for height, width, count in manifest.sizes
+    )
+    kept: dict[int, tuple[np.ndarray, ...]] = {}
 
     def visit(index: int, seen: Prediction) -> None:
         found.add(
@@ -142,6 +169,14 @@ def measure(
                 manifest.num_classes,
             )
         )
+        if pixels <= _KEPT_PIXELS:
+            kept[index] = (
+                seen.labels,
+                *(
+                    np.rint(255 * x).astype(np.uint8)
+                    for x in (seen.confidence, seen.entropy)
+                ),
+            )
         if boundaries and min(seen.truth.shape) >= 3:
             specks[index] = speck_share(seen.labels), speck_share(seen.truth)
 
@@ -158,6 +193,7 @@ def measure(
         evaluation.image_names(),
         found.largest(),
         (mean[0], mean[1]),
+        kept,
     )
 
 

@@ -229,7 +229,7 @@ def _cards(val: Measured, network: Network) -> list[dict[str, Any]]:
     """The pictures of the gallery."""
     chosen = choose(val.images, _MOST_PICTURES)
     cards = []
-    for index, image, seen in network.predicted(val, chosen):
+    for index, image, seen in val.seen(network, chosen):
         scores = _scores_of(val.images, index)
         shown = ", ".join(
             f"{text} {scores[key]:.3f}"
@@ -281,7 +281,7 @@ def _suspect_cards(
     for measured in (train, val):
         own = [x for x, m in both if m is measured]
         indices = sorted({x.index for x in own})
-        for index, image, seen in network.predicted(measured, indices):
+        for index, image, seen in measured.seen(network, indices):
             for suspect in own:
                 if suspect.index == index:
                     cards[id(measured), suspect] = _suspect_card(
