@@ -6,6 +6,7 @@
 | `python -m benchmarks.scaling` | docs/scaling.md |
 | `python -m benchmarks.compare_recipes` | docs/camvid.md; README, results |
 | `python -m benchmarks.kill_and_resume` | README, results |
+| `python -m benchmarks.evaluation_cost` | docs/evaluation.md |
 
 `comparisons` is the table of what `run` measures. `contenders` are the things
 that are measured; `contenders.own` is the one module that builds the network,
