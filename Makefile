@@ -9,7 +9,7 @@ ARGS ?=
 export VENV PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup environment setup-horovod lock audit lint format test setup-export test-slow test-faults test-export test-browser fuzz test-elastic test-dist test-habana bench bench-smoke demo clean
+.PHONY: docs test-docs help setup environment setup-horovod lock audit lint format test setup-export test-slow test-faults test-export test-browser fuzz test-elastic test-dist test-habana bench bench-smoke demo clean
 
 help:  ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | \
@@ -72,6 +72,14 @@ test-export: environment setup-export  ## files for other programs, run by those
 test-browser:  ## the report of a run, opened in Chromium
 	@tools/test_browser.sh $(ARGS)
 
+docs:  ## build the documentation site into site/
+	@VENV="$(VENV)-docs" tools/setup_env.sh docs
+	@NO_MKDOCS_2_WARNING=1 "$(VENV)-docs/bin/mkdocs" build --quiet $(ARGS)
+	@echo "docs: site/index.html"
+
+test-docs: docs environment  ## the site, and that it has no dead link
+	$(PY) -m pytest -m docs $(ARGS)
+
 fuzz:  ## fuzz what reads files of others (ARGS=--seconds=600 for each target)
 	@tools/setup_env.sh fuzz
 	$(PY) -m fuzz $(ARGS)
@@ -97,5 +105,5 @@ demo:  ## draw a data set, convert, train, evaluate, predict, report (into demo/
 	@tools/demo.sh
 
 clean:  ## remove what make wrote, apart from .venv
-	rm -rf demo/data demo/records demo/run .pytest_cache .hypothesis .ruff_cache .coverage .coverage.* tests/{export,browser}/node/node_modules
+	rm -rf site demo/data demo/records demo/run .pytest_cache .hypothesis .ruff_cache .coverage .coverage.* tests/{export,browser}/node/node_modules
 	find main.py segnet tools tests benchmarks fuzz -name __pycache__ -prune -exec rm -rf {} +

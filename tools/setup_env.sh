@@ -12,6 +12,8 @@
 #   tools/setup_env.sh export    and what ONNX files are made with
 #   tools/setup_env.sh browser   and what drives a browser
 #   tools/setup_env.sh fuzz      and the fuzzer
+#   tools/setup_env.sh docs      what the documentation site is built with; in an
+#                                environment of its own
 #   tools/setup_env.sh audit     what looks for known vulnerabilities; in an
 #                                environment of its own
 #   tools/setup_env.sh lock      makes requirements/*.lock from the .txt files
@@ -242,9 +244,9 @@ case ${1:-} in
     if [[ $1 == hpu ]]; then install_locked hpu; else install_locked hpu-test; fi
     exit
     ;;
-  audit)
+  audit | docs)
     create_venv
-    install_locked audit
+    install_locked "$1"
     exit
     ;;
   lock)
@@ -253,7 +255,7 @@ case ${1:-} in
     ;;
   *)
     die "usage: tools/setup_env.sh" \
-      "cpu|run|gpu|hpu|dev|horovod|bench|export|browser|fuzz|habana|audit|lock"
+      "cpu|run|gpu|hpu|dev|horovod|bench|export|browser|fuzz|habana|docs|audit|lock"
     ;;
 esac
 create_venv
