@@ -7,6 +7,7 @@ import math
 import statistics
 import sys
 
+from segnet.commands.palette import check_palette, read_palette
 from segnet.commands.trained import TrainedRun, load_trained
 from segnet.config import Config
 from segnet.config.flags import Command
@@ -27,6 +28,7 @@ __all__ = ["run"]
 
 def run(command: Command) -> int:
     """Labels pictures; returns the exit status."""
+    check_palette(command.palette)
     inputs = find_inputs(command.image_path, recursive=command.recursive)
     tiling: Tiling | None = None
 
@@ -46,10 +48,11 @@ def run(command: Command) -> int:
     warn_of_rest(command.image_path, inputs, config.silenced)
     say(f"weights: {trained.weights}")
     output_dir = command.output_dir or predictions_dir(config.workdir)
+    options = _options(command, config)
     if tiling is None:
-        outcome = _predict(command, trained, inputs, output_dir)
+        outcome = _predict(options, trained, inputs, output_dir)
     else:
-        outcome = _predict_tiled(command, trained, inputs, output_dir, tiling)
+        outcome = _predict_tiled(options, trained, inputs, output_dir, tiling)
     done = []
     if inputs.sources or not inputs.films:
         done.append(f"{outcome.images} of {len(inputs.sources)} images")
@@ -62,7 +65,7 @@ def run(command: Command) -> int:
     return 1 if problems else 0
 
 
-def _options(command: Command) -> Options:
+def _options(command: Command, config: Config) -> Options:
     return Options(
         probabilities=command.probabilities,
         uncertainty=command.uncertainty,
@@ -70,11 +73,12 @@ def _options(command: Command) -> Options:
         polygon_tolerance=command.polygon_tolerance,
         overlay_video=command.overlay_video,
         max_pixels=command.max_pixels,
+        palette=read_palette(command.palette, config.class_names),
     )
 
 
 def _predict(
-    command: Command, trained: TrainedRun, inputs: Inputs, output_dir: str
+    options: Options, trained: TrainedRun, inputs: Inputs, output_dir: str
 ) -> Outcome:
     """Labels whole pictures, and films."""
     count = len(inputs.sources) + len(inputs.films)
@@ -85,7 +89,7 @@ def _predict(
             output_dir,
             trained.config,
             films=inputs.films,
-            options=_options(command),
+            options=options,
             are_logits=not trained.predictor.gives_probabilities,
             pad=trained.runtime.needs_static_shapes,
             advance=progress.advance,
@@ -93,7 +97,7 @@ def _predict(
 
 
 def _predict_tiled(
-    command: Command,
+    options: Options,
     trained: TrainedRun,
     inputs: Inputs,
     output_dir: str,
@@ -111,7 +115,7 @@ def _predict_tiled(
         output_dir,
         trained.config,
         tiling,
-        options=_options(command),
+        options=options,
         are_logits=not trained.predictor.gives_probabilities,
         pad=trained.runtime.needs_static_shapes,
         show_progress=True,

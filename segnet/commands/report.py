@@ -7,6 +7,7 @@ import os
 import sys
 from typing import Any
 
+from segnet.commands.palette import check_palette, read_palette
 from segnet.commands.trained import TrainedRun, load_trained
 from segnet.config import config_file
 from segnet.config.flags import Command
@@ -52,6 +53,7 @@ def report(command: Command) -> Report:
         raise ConfigError(
             "--mode=report is for one process; start it without horovodrun"
         )
+    check_palette(command.palette)
     inputs = None
     if command.image_path:
         inputs = find_inputs(command.image_path, recursive=command.recursive)
@@ -64,7 +66,10 @@ def report(command: Command) -> Report:
     if inputs:
         warn_of_rest(command.image_path, inputs, config.silenced)
     say(f"weights: {trained.weights}")
-    network = _network(trained)
+    network = dataclasses.replace(
+        _network(trained),
+        palette=read_palette(command.palette, config.class_names),
+    )
     for manifest in (splits.evaluation, splits.train):
         sources.check_classes(manifest, config.class_names, config.data_dir)
     val = measure(network, splits.evaluation)

@@ -75,6 +75,7 @@ class Command:
       mc_samples: Dropout samples; None: as many as the rest asks for.
       max_pixels: Predict: that a picture may have.
       report: Train: whether the report is made at the end.
+      palette: Predict, report: colours of the classes.
       compare_to: Report: workdir of another run; empty: none.
       export_formats: Export: of `EXPORT_FORMATS`.
       export_force: Export: whether files are kept that do not agree with the
@@ -100,6 +101,7 @@ class Command:
     mc_samples: int | None
     max_pixels: int
     report: bool
+    palette: str
     compare_to: str
     export_formats: tuple[str, ...]
     export_force: bool
@@ -250,6 +252,14 @@ def define_flags(values: flags.FlagValues) -> None:
         flag_values=values,
     )
     flags.DEFINE_string(
+        "palette",
+        "",
+        "predict, report: colours of the classes: colourblind (20 that stay "
+        "apart for everybody), voc (by class id), camvid, cityscapes or a FILE "
+        "(by class name; a line for each, 'name: #rrggbb').",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
         "compare_to",
         "",
         "report: workdir of another run of the same classes; settings, scores "
@@ -360,6 +370,7 @@ def parse_command(argv: Sequence[str]) -> Command | str:
         mc_samples=values.mc_samples,
         max_pixels=_max_pixels(values),
         report=values.report,
+        palette=expand_path(values.palette),
         compare_to=expand_path(values.compare_to),
         export_formats=_export_formats(values.export_format),
         export_force=values.export_force,
@@ -454,7 +465,7 @@ def check_command(command: Command) -> None:
         )
     flag_paths.check_names({
         **command.given, "checkpoint": command.checkpoint,
-        "compare_to": command.compare_to,
+        "compare_to": command.compare_to, "palette": command.palette,
     })  # fmt: skip
     check_values(command.config)
     # In a workdir that holds a run, flags that are not given are the run's: the

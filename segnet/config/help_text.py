@@ -44,7 +44,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     ),
     "evaluate and predict": (
         "image_path", "recursive", "output_dir", "probabilities",
-        "uncertainty", "mc_samples",
+        "uncertainty", "mc_samples", "palette",
         "overlay_video",
         "format", "polygon_tolerance", "tile_size", "tile_scale",
         "checkpoint", "tta", "eval_batch_size", "max_pixels",

@@ -279,8 +279,10 @@ class _Work:
         if not self.options.overlay_video:
             return row, image
         names = self._config.class_names
-        legend = overlay.draw_classes(names, image.shape[1])
-        blended = overlay.blend_labels(image, label)
+        legend = overlay.draw_classes(
+            names, image.shape[1], self.options.palette
+        )
+        blended = overlay.blend_labels(image, label, self.options.palette)
         return row, np.concatenate([blended, legend])
 
     def write(
@@ -322,7 +324,9 @@ class _Work:
         if results.OVERLAY in endings:
             write_bytes(
                 self.target(source, results.OVERLAY),
-                overlay.encode_overlay(image, label, names, software),
+                overlay.encode_overlay(
+                    image, label, names, software, self.options.palette
+                ),
             )
         if results.PROBABILITIES in endings:
             found = inference.probability_bytes_at(

@@ -18,6 +18,7 @@ from segnet.evaluation import polygon_files
 from segnet.files import gfile, read_errors, write_bytes
 from segnet.images import png
 from segnet.images.films import MARK
+from segnet.images.palettes import DEFAULT, Palette
 
 __all__ = [
     "FILM",
@@ -78,6 +79,7 @@ class Options:
       overlay_video: Whether a film gets one film as overlay, in the place of a
         picture for each frame.
       max_pixels: That a picture may have.
+      palette: Colour of each class in overlays.
     """
 
     probabilities: bool = False
@@ -86,6 +88,7 @@ class Options:
     polygon_tolerance: float = 1.0
     overlay_video: bool = False
     max_pixels: int = MAX_PIXELS
+    palette: Palette = DEFAULT
 
     @property
     def endings(self) -> tuple[str, ...]:

@@ -186,6 +186,7 @@ class _Outcome:
             np.concatenate(labels),
             self._names,
             results.SOFTWARE,
+            self._options.palette,
         )
 
     def row(self, file: str) -> results.Row:

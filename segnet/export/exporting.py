@@ -19,7 +19,7 @@ from segnet.evaluation.model import Model
 from segnet.export import checking, graphs
 from segnet.export.writers import FORMATS, Content, Variant, missing_package
 from segnet.files import write_errors, write_text
-from segnet.images.overlay import PALETTE
+from segnet.images import palettes
 from segnet.progress import say
 from segnet.records.splits import read_manifest
 
@@ -131,7 +131,7 @@ def _metadata(config: Config, checkpoint: str) -> dict[str, Any]:
         "input_width": config.input_width,
         "class_names": list(config.class_names),
         "palette": [
-            "#{:02x}{:02x}{:02x}".format(*PALETTE[index])
+            "#{:02x}{:02x}{:02x}".format(*palettes.DEFAULT[index])
             for index in range(len(config.class_names))
         ],
     }

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from segnet.constants import IGNORE_LABEL, MAX_CLASSES
+from segnet.constants import IGNORE_LABEL
 from segnet.images import png
+from segnet.images.palettes import DEFAULT, Palette
 
 __all__ = [
-    "PALETTE",
     "blend_labels",
     "colour_labels",
     "draw_classes",
@@ -29,46 +29,19 @@ _LARGEST_TEXT = 200
 _BAND_PIXELS = 1 << 20
 _IGNORED_COLOUR = (0, 0, 0)
 
-# Twelve colours that stay apart when blended over a photograph; used in turn.
-_BASE_COLOURS = (
-    (230, 80, 70),
-    (70, 130, 200),
-    (250, 200, 60),
-    (110, 90, 150),
-    (80, 180, 100),
-    (240, 140, 60),
-    (90, 210, 220),
-    (220, 100, 180),
-    (150, 110, 70),
-    (170, 220, 90),
-    (60, 70, 140),
-    (245, 170, 190),
-)
 
-
-def _colour(index: int) -> tuple[int, int, int]:
-    """Colour of a class: the base colours, darkened each time they recur."""
-    lap, position = divmod(index, len(_BASE_COLOURS))
-    shade = 1.0 - 0.6 * (lap / (MAX_CLASSES // len(_BASE_COLOURS) + 1))
-    red, green, blue = _BASE_COLOURS[position]
-    return round(red * shade), round(green * shade), round(blue * shade)
-
-
-# PALETTE[class id] is the (red, green, blue) in which the class is drawn.
-PALETTE = tuple(_colour(index) for index in range(MAX_CLASSES))
-
-
-def colour_labels(label: np.ndarray) -> np.ndarray:
+def colour_labels(label: np.ndarray, palette: Palette = DEFAULT) -> np.ndarray:
     """Colours a label map.
 
     Args:
       label: uint8 `[height, width]`, class ids, 255 for ignored pixels.
+      palette: Colour of each class.
 
     Returns:
       uint8 `[height, width, 3]`.
     """
     table = np.zeros([256, 3], np.uint8)
-    table[: len(PALETTE)] = PALETTE
+    table[: len(palette)] = palette
     table[IGNORE_LABEL] = _IGNORED_COLOUR
     return np.take(table, label, axis=0)  # a quarter of the time of indexing
 
@@ -78,6 +51,7 @@ def encode_overlay(
     label: np.ndarray,
     class_names: tuple[str, ...],
     software: str = "",
+    palette: Palette = DEFAULT,
 ) -> bytes:
     """Blends the class colours over an image, a legend beneath.
 
@@ -89,6 +63,7 @@ def encode_overlay(
       label: uint8 `[height, width]`, class ids.
       class_names: One for each class.
       software: As for `png.encode`.
+      palette: Colour of each class.
 
     Returns:
       An RGB PNG file; images narrower than 480 pixels are enlarged by a whole
@@ -98,8 +73,10 @@ def encode_overlay(
     factor = min(
         math.ceil(_SMALLEST_WIDTH / width), max(1, _LARGEST_HEIGHT // height)
     )
-    legend = np.asarray(_draw_legend(label, class_names, width * factor))
-    bands = itertools.chain(_blend(image, label, factor), [legend])
+    legend = np.asarray(
+        _draw_legend(label, class_names, width * factor, palette)
+    )
+    bands = itertools.chain(_blend(image, label, factor, palette), [legend])
     return png.encode_bands(
         (band.reshape(len(band), -1) for band in bands),
         height * factor + len(legend),
@@ -110,7 +87,7 @@ def encode_overlay(
 
 
 def _blend(
-    image: np.ndarray, label: np.ndarray, factor: int
+    image: np.ndarray, label: np.ndarray, factor: int, palette: Palette
 ) -> Iterator[np.ndarray]:
     """Some rows at a time: several copies of a large image need gigabytes."""
     height, width = label.shape
@@ -118,7 +95,7 @@ def _blend(
     for top in range(0, height, step):
         blended = Image.blend(
             Image.fromarray(image[top : top + step]),
-            Image.fromarray(colour_labels(label[top : top + step])),
+            Image.fromarray(colour_labels(label[top : top + step], palette)),
             _OPACITY,
         )
         if factor > 1:
@@ -128,7 +105,10 @@ def _blend(
 
 
 def _draw_legend(
-    label: np.ndarray, class_names: tuple[str, ...], width: int
+    label: np.ndarray,
+    class_names: tuple[str, ...],
+    width: int,
+    palette: Palette,
 ) -> Image.Image:
     """Colour, name and share of the classes that occur, in columns."""
     counts = np.array(Image.fromarray(label).histogram())
@@ -153,7 +133,7 @@ def _draw_legend(
         row, column = divmod(position, columns)
         x = size + column * (cell + size)
         y = size // 2 + row * row_height
-        colour = _IGNORED_COLOUR if index == IGNORE_LABEL else PALETTE[index]
+        colour = _IGNORED_COLOUR if index == IGNORE_LABEL else palette[index]
         draw.rectangle((x, y + 2, x + size, y + 2 + size), fill=colour)
         x += size * 3 // 2
         legend.paste("black", (x, y), name)
@@ -176,25 +156,31 @@ def _share(counts: np.ndarray, index: int) -> str:
     return f"{share:.0f} %" if share >= 1 else "<1 %"
 
 
-def blend_labels(image: np.ndarray, label: np.ndarray) -> np.ndarray:
+def blend_labels(
+    image: np.ndarray, label: np.ndarray, palette: Palette = DEFAULT
+) -> np.ndarray:
     """Blends the class colours over an image, without a legend.
 
     Args:
       image: uint8 `[height, width, 3]`, RGB.
       label: uint8 `[height, width]`, class ids.
+      palette: Colour of each class.
 
     Returns:
       uint8 `[height, width, 3]`.
     """
-    return np.concatenate(list(_blend(image, label, 1)))
+    return np.concatenate(list(_blend(image, label, 1, palette)))
 
 
-def draw_classes(class_names: tuple[str, ...], width: int) -> np.ndarray:
+def draw_classes(
+    class_names: tuple[str, ...], width: int, palette: Palette = DEFAULT
+) -> np.ndarray:
     """A legend of all classes, for pictures that are shown one after another.
 
     Args:
       class_names: One for each class.
       width: Of the legend, pixels.
+      palette: Colour of each class.
 
     Returns:
       uint8 `[rows, width, 3]`.
@@ -210,6 +196,6 @@ def draw_classes(class_names: tuple[str, ...], width: int) -> np.ndarray:
         row, column = divmod(index, columns)
         x = size + column * (cell + size)
         y = size // 2 + row * row_height
-        draw.rectangle((x, y + 2, x + size, y + 2 + size), fill=PALETTE[index])
+        draw.rectangle((x, y + 2, x + size, y + 2 + size), fill=palette[index])
         legend.paste("black", (x + size * 3 // 2, y), name)
     return np.asarray(legend)

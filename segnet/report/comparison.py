@@ -151,7 +151,11 @@ def _cards(
                     f"the other run's {others.mean_iou[index]:.3f}"
                 ),
                 "pictures": pictures.make_comparison(
-                    image, seen, before, val.manifest.num_classes
+                    image,
+                    seen,
+                    before,
+                    val.manifest.num_classes,
+                    network.palette,
                 ),
             }
         )

@@ -15,6 +15,7 @@ from segnet.data import resizing, sources
 from segnet.evaluation import inference
 from segnet.evaluation.evaluate import Evaluation, Prediction
 from segnet.evaluation.image_scores import ImageScores
+from segnet.images.palettes import DEFAULT, Palette
 from segnet.records.manifest import Manifest
 from segnet.report.advice import speck_share
 from segnet.report.suspects import Suspect, SuspectList, find_suspects
@@ -39,12 +40,14 @@ class Network:
       config: Of its run.
       checkpoint: Path of the weights, and their step.
       pad: As for `Evaluation`.
+      palette: Colour of each class on the page.
     """
 
     predictor: inference.Predictor
     config: Config
     checkpoint: str
     pad: bool
+    palette: Palette = DEFAULT
 
     def evaluation(self, manifest: Manifest) -> Evaluation:
         """Of the images of a split."""

@@ -14,6 +14,7 @@ from segnet.constants import IGNORE_LABEL
 from segnet.evaluation import inference
 from segnet.evaluation.evaluate import Prediction
 from segnet.images.overlay import colour_labels
+from segnet.images.palettes import DEFAULT, Palette
 
 __all__ = [
     "LAYERS",
@@ -61,7 +62,10 @@ class Picture:
 
 
 def make_picture(
-    image: np.ndarray, seen: Prediction, num_classes: int
+    image: np.ndarray,
+    seen: Prediction,
+    num_classes: int,
+    palette: Palette = DEFAULT,
 ) -> Picture:
     """Makes the pictures of an image.
 
@@ -69,6 +73,7 @@ def make_picture(
       image: uint8 `[height, width, 3]`, maybe not of the annotation's size.
       seen: What was predicted.
       num_classes: Number of classes.
+      palette: Colour of each class.
     """
     size = _shown_size(*seen.truth.shape)
     wrong = np.where(
@@ -78,8 +83,8 @@ def make_picture(
     return Picture(
         image=_photo(image, size),
         layers={
-            "prediction": _indexed(seen.labels, size),
-            "truth": _indexed(seen.truth, size),
+            "prediction": _classes(seen.labels, size, palette),
+            "truth": _classes(seen.truth, size, palette),
             "errors": _indexed(wrong, size, _ERRORS),
             "confidence": _webp(sure.resize(size, Image.Resampling.BILINEAR)),
         },
@@ -89,7 +94,11 @@ def make_picture(
 
 
 def make_comparison(
-    image: np.ndarray, seen: Prediction, before: Prediction, num_classes: int
+    image: np.ndarray,
+    seen: Prediction,
+    before: Prediction,
+    num_classes: int,
+    palette: Palette = DEFAULT,
 ) -> list[tuple[str, str]]:
     """Makes the pictures of an image that two networks have seen.
 
@@ -98,6 +107,7 @@ def make_comparison(
       seen: What the network of the report predicted.
       before: What the other one did.
       num_classes: Number of classes.
+      palette: Colour of each class.
 
     Returns:
       Data URIs, each with what it shows.
@@ -108,21 +118,26 @@ def make_comparison(
     change = np.where(seen.truth < num_classes, change, 3).astype(np.uint8)
     return [
         (_photo(image, size), "image"),
-        (_indexed(seen.truth, size), "annotation"),
+        (_classes(seen.truth, size, palette), "annotation"),
         (_indexed(change, size, _CHANGES), "change"),
-        (_indexed(seen.labels, size), "this run"),
-        (_indexed(before.labels, size), "other run"),
+        (_classes(seen.labels, size, palette), "this run"),
+        (_classes(before.labels, size, palette), "other run"),
     ]
 
 
 def make_unlabelled(
-    image: np.ndarray, logits: tf.Tensor, *, are_logits: bool
+    image: np.ndarray,
+    logits: tf.Tensor,
+    palette: Palette = DEFAULT,
+    *,
+    are_logits: bool,
 ) -> list[tuple[str, str]]:
     """Makes the pictures of an image without annotation.
 
     Args:
       image: uint8 `[height, width, 3]`.
       logits: float32 `[input height, input width, num_classes]`.
+      palette: Colour of each class.
       are_logits: False if they are probabilities.
 
     Returns:
@@ -135,7 +150,7 @@ def make_unlabelled(
     grey = Image.fromarray((entropy * 255).astype(np.uint8))
     return [
         (_photo(image, size), "image"),
-        (_indexed(labels, size), "prediction"),
+        (_classes(labels, size, palette), "prediction"),
         (_webp(grey), "uncertainty"),
     ]
 
@@ -151,7 +166,10 @@ def _photo(image: np.ndarray, size: tuple[int, int]) -> str:
 
 
 def cut_out(
-    image: np.ndarray, seen: Prediction, box: tuple[int, int, int, int]
+    image: np.ndarray,
+    seen: Prediction,
+    box: tuple[int, int, int, int],
+    palette: Palette = DEFAULT,
 ) -> tuple[str, str, str]:
     """Cuts a region out, with as much around it as it is wide and high.
 
@@ -159,6 +177,7 @@ def cut_out(
       image: uint8 `[height, width, 3]`, of the annotation's size.
       seen: What was predicted.
       box: Left, top, right and bottom, pixels; framed in each picture.
+      palette: Colour of each class.
 
     Returns:
       Image, annotation and prediction, as data URIs.
@@ -179,8 +198,8 @@ def cut_out(
     found = []
     for pixels in (
         image[part],
-        colour_labels(seen.truth[part]),
-        colour_labels(seen.labels[part]),
+        colour_labels(seen.truth[part], palette),
+        colour_labels(seen.labels[part], palette),
     ):
         size = [max(1, round(side * factor)) for side in pixels.shape[1::-1]]
         picture = Image.fromarray(pixels).resize(
@@ -197,17 +216,19 @@ def _webp(picture: Image.Image) -> str:
     return _uri("webp", data.getvalue())
 
 
+def _classes(
+    labels: np.ndarray, size: tuple[int, int], palette: Palette
+) -> str:
+    ids = np.arange(IGNORE_LABEL + 1, dtype=np.uint8)[None]
+    return _indexed(labels, size, colour_labels(ids, palette)[0])
+
+
 def _indexed(
-    labels: np.ndarray,
-    size: tuple[int, int],
-    palette: np.ndarray | None = None,
+    values: np.ndarray, size: tuple[int, int], colours: np.ndarray
 ) -> str:
     """A PNG with a palette: few bytes for few colours."""
-    picture = Image.fromarray(labels).resize(size, Image.Resampling.NEAREST)
-    if palette is None:
-        table = colour_labels(np.arange(IGNORE_LABEL + 1, dtype=np.uint8))
-        palette = table.reshape(-1, 3)
-    picture.putpalette(palette.tobytes())
+    picture = Image.fromarray(values).resize(size, Image.Resampling.NEAREST)
+    picture.putpalette(colours.tobytes())
     data = io.BytesIO()
     picture.save(data, "PNG", optimize=False)
     return _uri("png", data.getvalue())

@@ -13,7 +13,7 @@ from segnet.config.schedule import create_schedule
 from segnet.evaluation.evaluate import Prediction
 from segnet.evaluation.image_scores import ImageScores
 from segnet.evaluation.metrics import MEANS
-from segnet.images.overlay import PALETTE
+from segnet.images.palettes import Palette
 from segnet.report import page, pictures
 from segnet.report.advice import Facts, advise
 from segnet.report.measured import MOST_SUSPECTS, Measured, Network, choose
@@ -96,7 +96,9 @@ def make_page(
         layers=list(pictures.LAYERS.items()),
         legend=[
             (name, "#{:02x}{:02x}{:02x}".format(*colour))
-            for name, colour in zip(config.class_names, PALETTE, strict=False)
+            for name, colour in zip(
+                config.class_names, network.palette, strict=False
+            )
         ],
         cards=_cards(val, network),
         suspects=_suspect_cards(val, train, network),
@@ -242,7 +244,7 @@ def _cards(val: Measured, network: Network) -> list[dict[str, Any]]:
                 "text": shown,
                 "scores": scores,
                 "picture": pictures.make_picture(
-                    image, seen, val.manifest.num_classes
+                    image, seen, val.manifest.num_classes, network.palette
                 ),
             }
         )
@@ -285,7 +287,7 @@ def _suspect_cards(
             for suspect in own:
                 if suspect.index == index:
                     cards[id(measured), suspect] = _suspect_card(
-                        measured, suspect, image, seen
+                        measured, suspect, image, seen, network.palette
                     )
     return [cards[id(measured), suspect] for suspect, measured in both]
 
@@ -295,9 +297,10 @@ def _suspect_card(
     suspect: Suspect,
     image: np.ndarray,
     seen: Prediction,
+    palette: Palette,
 ) -> dict[str, Any]:
     names = measured.manifest.class_names
-    cut = pictures.cut_out(image, seen, suspect.box)
+    cut = pictures.cut_out(image, seen, suspect.box, palette)
     kinds = ("image", "annotation", "prediction")
     return {
         "name": measured.names[suspect.index],

@@ -126,6 +126,7 @@ def _cards(
                 "pictures": pictures.make_unlabelled(
                     image,
                     logits,
+                    network.palette,
                     are_logits=not network.predictor.gives_probabilities,
                 ),
             }

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from segnet import constants
-from segnet.images import overlay
+from segnet.images import overlay, palettes
 
 
 def draw(image, label, class_names) -> np.ndarray:
@@ -21,15 +21,15 @@ def test_colours_are_those_of_the_palette():
     label = np.array([[0, 3], [255, 11]], np.uint8)
     coloured = overlay.colour_labels(label)
     assert coloured.shape == (2, 2, 3)
-    assert tuple(coloured[0, 1]) == overlay.PALETTE[3]
+    assert tuple(coloured[0, 1]) == palettes.DEFAULT[3]
     assert tuple(coloured[1, 0]) == (0, 0, 0)
-    assert tuple(coloured[1, 1]) == overlay.PALETTE[11]
+    assert tuple(coloured[1, 1]) == palettes.DEFAULT[11]
 
 
 def test_the_palette_has_a_colour_of_its_own_for_each_class():
-    assert len(overlay.PALETTE) == constants.MAX_CLASSES
-    assert len(set(overlay.PALETTE)) == constants.MAX_CLASSES
-    assert all(0 <= value <= 255 for c in overlay.PALETTE for value in c)
+    assert len(palettes.DEFAULT) == constants.MAX_CLASSES
+    assert len(set(palettes.DEFAULT)) == constants.MAX_CLASSES
+    assert all(0 <= value <= 255 for c in palettes.DEFAULT for value in c)
 
 
 def test_overlay_is_the_mean_of_image_and_colour():
@@ -40,12 +40,12 @@ def test_overlay_is_the_mean_of_image_and_colour():
     # Wide enough: not enlarged; the legend stands beneath.
     assert picture.shape[1] == 640 and picture.shape[0] > 48
     for column, index in ((5, 0), (600, 1)):
-        expected = (np.array(overlay.PALETTE[index]) + 100) / 2
+        expected = (np.array(palettes.DEFAULT[index]) + 100) / 2
         np.testing.assert_allclose(picture[5, column], expected, atol=0.51)
     legend = picture[48:].reshape(-1, 3)
     for index in (0, 1):
-        assert np.any(np.all(legend == overlay.PALETTE[index], -1))
-    assert not np.any(np.all(legend == overlay.PALETTE[2], -1))
+        assert np.any(np.all(legend == palettes.DEFAULT[index], -1))
+    assert not np.any(np.all(legend == palettes.DEFAULT[2], -1))
 
 
 def test_small_images_are_enlarged_by_a_whole_factor():
