@@ -8,10 +8,11 @@ import math
 from collections.abc import Iterator
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from segnet.constants import IGNORE_LABEL
 from segnet.images import png
+from segnet.images.fonts import font_for, has_all_glyphs
 from segnet.images.palettes import DEFAULT, Palette
 
 __all__ = [
@@ -116,7 +117,9 @@ def _draw_legend(
     size = min(max(12, width // 50), _LARGEST_TEXT)
     entries = []
     for index in present:
-        name = "ignored" if index >= len(class_names) else class_names[index]
+        name = "ignored"
+        if index < len(class_names):
+            name = _shown_name(class_names[index], index)
         share = _share(counts, index)
         entries.append(
             (int(index), _text(f"{name} ", size), _text(share, size))
@@ -141,10 +144,15 @@ def _draw_legend(
     return legend
 
 
+def _shown_name(name: str, index: int) -> str:
+    """The name of a class, with its id where no font has all its letters."""
+    return name if has_all_glyphs(name) else f"{index}: {name}"
+
+
 @functools.lru_cache(maxsize=1024)
 def _text(text: str, size: int) -> Image.Image:
     """A text as a mask; drawn once, since the same few come in every legend."""
-    font = ImageFont.load_default(size)
+    font = font_for(text, size)
     mask = Image.new("L", (math.ceil(font.getlength(text)), 2 * size))
     ImageDraw.Draw(mask).text((0, 0), text, fill=255, font=font)
     return mask
@@ -186,7 +194,10 @@ def draw_classes(
       uint8 `[rows, width, 3]`.
     """
     size = min(max(12, width // 50), _LARGEST_TEXT)
-    names = [_text(f"{name} ", size) for name in class_names]
+    names = [
+        _text(f"{_shown_name(name, index)} ", size)
+        for index, name in enumerate(class_names)
+    ]
     cell = 2 * size + max(name.width for name in names)
     columns = max(1, (width - size) // (cell + size))
     rows, row_height = math.ceil(len(names) / columns), size * 3 // 2
