@@ -77,7 +77,8 @@ docs:  ## build the documentation site into site/
 	@NO_MKDOCS_2_WARNING=1 "$(VENV)-docs/bin/mkdocs" build --quiet $(ARGS)
 	@echo "docs: site/index.html"
 
-test-docs: docs environment  ## the site, and that it has no dead link
+test-docs: docs environment  ## the site without dead links, and the notebook
+	@tools/setup_env.sh notebook
 	$(PY) -m pytest -m docs $(ARGS)
 
 fuzz:  ## fuzz what reads files of others (ARGS=--seconds=600 for each target)

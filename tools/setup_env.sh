@@ -11,6 +11,7 @@
 #   tools/setup_env.sh bench     and what the benchmarks compare with
 #   tools/setup_env.sh export    and what ONNX files are made with
 #   tools/setup_env.sh browser   and what drives a browser
+#   tools/setup_env.sh notebook  and what runs notebooks
 #   tools/setup_env.sh fuzz      and the fuzzer
 #   tools/setup_env.sh docs      what the documentation site is built with; in an
 #                                environment of its own
@@ -233,7 +234,7 @@ install_horovod() {
 }
 
 case ${1:-} in
-  cpu | run | gpu | dev | horovod | bench | export | browser | fuzz) ;;
+  cpu | run | gpu | dev | horovod | bench | export | browser | notebook | fuzz) ;;
   hpu | habana)
     # Its bridge has wheels for Python 3.10 alone.
     export PYTHON=${PYTHON:-python3.10}
@@ -255,12 +256,12 @@ case ${1:-} in
     ;;
   *)
     die "usage: tools/setup_env.sh" \
-      "cpu|run|gpu|hpu|dev|horovod|bench|export|browser|fuzz|habana|docs|audit|lock"
+      "cpu|run|gpu|hpu|dev|horovod|bench|export|browser|notebook|fuzz|habana|docs|audit|lock"
     ;;
 esac
 create_venv
 install_locked run
 case $1 in
-  gpu | dev | bench | export | browser | fuzz) install_locked "$1" ;;
+  gpu | dev | bench | export | browser | notebook | fuzz) install_locked "$1" ;;
   horovod) install_horovod ;;
 esac
