@@ -262,6 +262,9 @@ class Config:
     run_eagerly: bool = _field(
         False, "Run the step without tf.function, for debugging."
     )
+    log_histograms: bool = _field(
+        False, "At evaluations, histograms of all weights for TensorBoard."
+    )
     profile_steps: str = _field(
         "", "FIRST,LAST step to profile for TensorBoard."
     )

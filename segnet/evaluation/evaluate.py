@@ -145,6 +145,11 @@ class Evaluation:
         scores = total.summarize(self._class_names, reduce_sum)
         return table.summarize(scores, self._class_names, reduce_sum)
 
+    @property
+    def source(self) -> sources.RecordSource:
+        """The records of the split."""
+        return self._source
+
     def image_names(self) -> list[str]:
         """File names of the images, in the order of the records."""
         return self._source.image_names()

@@ -5,9 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
+from tensorboard.plugins.hparams import api as hparams
 
 from segnet.config.workdir import metrics_path, tensorboard_dir
 from segnet.files import (
@@ -66,6 +69,52 @@ class MetricWriter:
             with self._writer.as_default(step=step):
                 for name, value in _flatten(scalars):
                     tf.summary.scalar(name, value)
+            self._writer.flush()
+
+    def show(
+        self,
+        step: int,
+        pictures: dict[str, np.ndarray],
+        variables: Sequence[tf.Variable] = (),
+    ) -> None:
+        """Shows pictures and weights in TensorBoard alone.
+
+        Args:
+          step: Steps done.
+          pictures: uint8 `[height, width, 3]`, by name.
+          variables: Of which histograms are shown.
+
+        Raises:
+          RunError: It cannot be written.
+        """
+        if self._writer is None:
+            return
+        with write_errors(self._path):
+            with self._writer.as_default(step=step):
+                for name, picture in pictures.items():
+                    tf.summary.image(name, picture[None])
+                for variable in variables:
+                    name = variable.name.partition(":")[0]
+                    tf.summary.histogram(f"weights/{name}", variable)
+            self._writer.flush()
+
+    def describe(self, settings: dict[str, Any]) -> None:
+        """Shows the settings of the run in TensorBoard, as text and hparams.
+
+        Args:
+          settings: Value of each; truth values, numbers and texts.
+
+        Raises:
+          RunError: It cannot be written.
+        """
+        if self._writer is None:
+            return
+        rows = [f"| {name} | {value} |" for name, value in settings.items()]
+        text = "\n".join(["| flag | value |", "|---|---|", *rows])
+        with write_errors(self._path):
+            with self._writer.as_default(step=0):
+                tf.summary.text("settings", text)
+                hparams.hparams(settings)
             self._writer.flush()
 
     def close(self) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from segnet.config import Config
@@ -14,6 +15,7 @@ from segnet.config.schedule import Schedule, Stage
 from segnet.config.validate import parse_profile_steps
 from segnet.config.workdir import tensorboard_dir
 from segnet.progress import Progress, say
+from segnet.training import board
 from segnet.training.metric_writer import MetricWriter
 from segnet.training.optim import LearningRate
 
@@ -45,6 +47,7 @@ class Reporter:
         self._num_workers = num_workers
         self._enabled = enabled
         self._workdir = config.workdir
+        self._settings = board.settings(config)
         self._profile = parse_profile_steps(config.profile_steps)
         self._profiling = False
         self._clock = _Clock(step)
@@ -83,6 +86,7 @@ class Reporter:
           where: Device, workers and data, for people to read.
         """
         epoch, _ = self._schedule.epoch(step)
+        self._writer.describe(self._settings)
         self.say(where)
         self.say(
             f"step {step} of {self._schedule.total_steps}, epoch {epoch}; peak "
@@ -197,6 +201,24 @@ class Reporter:
             f"{_number(scores['pixel_accuracy'])}"
             f"{' (best so far)' if best else ''} in {seconds:.1f} s"
         )
+
+    def show(
+        self,
+        step: int,
+        scores: dict[str, Any],
+        pictures: dict[str, np.ndarray],
+        variables: Sequence[tf.Variable] = (),
+    ) -> None:
+        """Shows an evaluation in TensorBoard.
+
+        Args:
+          step: Steps done.
+          scores: As for `report`.
+          pictures: uint8 `[height, width, 3]`, by name.
+          variables: Of which histograms are shown.
+        """
+        matrix = board.draw_confusion(scores["confusion_matrix"])
+        self._writer.show(step, {"confusion": matrix, **pictures}, variables)
 
     def say(self, message: str) -> None:
         """One line for people."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
@@ -15,6 +16,7 @@ from segnet.evaluation import metrics
 from segnet.progress import say, warn
 from segnet.runtime import distributed
 from segnet.training import ending, health, optim, scoring, stages
+from segnet.training.board import Examples
 from segnet.training.epoch_losses import EpochLosses
 from segnet.training.metric_writer import first_loss
 from segnet.training.reporting import Reporter
@@ -85,6 +87,12 @@ class Trainer:
             num_workers=distributed.size(),
             enabled=self._is_chief,
             step=run.step,
+        )
+        self._examples = Examples(
+            run.predictor,
+            run.evaluation.source,
+            run.config,
+            pad=run.runtime.needs_static_shapes,
         )
         self._losses = EpochLosses(first_loss(run.config.workdir))
         self._only_prediction: str | None = None
@@ -252,6 +260,8 @@ class Trainer:
             # Before the score is told, which says that it is there.
             if best and self._is_chief:
                 self._checkpoints.save_best()
+            if self._is_chief:
+                self._show(scores)
         # Graphs of pipelines refer to themselves; of its own accord Python
         # leaves those of dozens of epochs in memory.
         gc.collect()
@@ -266,6 +276,14 @@ class Trainer:
                 f"pixel of '{self._config.eval_split}'; if that stays so, "
                 "check the annotations, --class_weights and --learning_rate",
             )
+
+    def _show(self, scores: dict[str, Any]) -> None:
+        """Shows pictures of the evaluation, and weights, in TensorBoard."""
+        run = self._run
+        variables = run.model.variables if self._config.log_histograms else []
+        self._reporter.show(
+            run.step, scores, self._examples.pictures(), variables
+        )
 
     def _stop_early(self, epoch: int) -> None:
         """Ends the run if the score no longer rises; all workers agree."""
