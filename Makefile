@@ -9,7 +9,7 @@ ARGS ?=
 export VENV PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: docs test-docs help setup environment setup-horovod lock audit lint format test setup-export test-slow test-faults test-export test-browser fuzz test-elastic test-dist test-habana bench bench-smoke demo clean
+.PHONY: docs setup-beam test-docs help setup environment setup-horovod lock audit lint format test setup-export test-slow test-faults test-export test-browser fuzz test-elastic test-dist test-habana bench bench-smoke demo clean
 
 help:  ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | \
@@ -27,6 +27,9 @@ setup-horovod:  ## and build Horovod with Gloo (needs g++)
 
 setup-export:  ## and what ONNX files are made with
 	@tools/setup_env.sh export
+
+setup-beam:  ## Apache Beam and the converter, without TensorFlow (.venv-beam)
+	@VENV="$(VENV)-beam" tools/setup_env.sh beam
 
 lock:  ## make requirements/*.lock from the .txt files, after a change of these
 	@tools/setup_env.sh lock

@@ -15,6 +15,7 @@
 #   tools/setup_env.sh fuzz      and the fuzzer
 #   tools/setup_env.sh docs      what the documentation site is built with; in an
 #                                environment of its own
+#   tools/setup_env.sh beam      the converter and Apache Beam; likewise
 #   tools/setup_env.sh audit     what looks for known vulnerabilities; in an
 #                                environment of its own
 #   tools/setup_env.sh lock      makes requirements/*.lock from the .txt files
@@ -245,7 +246,7 @@ case ${1:-} in
     if [[ $1 == hpu ]]; then install_locked hpu; else install_locked hpu-test; fi
     exit
     ;;
-  audit | docs)
+  audit | docs | beam)
     create_venv
     install_locked "$1"
     exit
@@ -256,7 +257,7 @@ case ${1:-} in
     ;;
   *)
     die "usage: tools/setup_env.sh" \
-      "cpu|run|gpu|hpu|dev|horovod|bench|export|browser|notebook|fuzz|habana|docs|audit|lock"
+      "cpu|run|gpu|hpu|dev|horovod|bench|export|browser|notebook|fuzz|habana|docs|beam|audit|lock"
     ;;
 esac
 create_venv
