@@ -9,7 +9,7 @@ ARGS ?=
 export VENV PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: docs setup-beam test-docs help setup environment setup-horovod lock audit lint format test setup-export test-slow test-faults test-export test-browser fuzz test-elastic test-dist test-habana bench bench-smoke demo clean
+.PHONY: docs setup-beam test-docs help setup environment setup-horovod lock audit lint format test setup-export test-slow test-faults test-export test-browser test-loggers fuzz test-elastic test-dist test-habana bench bench-smoke demo clean
 
 help:  ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | \
@@ -83,6 +83,10 @@ docs:  ## build the documentation site into site/
 test-docs: docs environment  ## the site without dead links, and the notebook
 	@tools/setup_env.sh notebook
 	$(PY) -m pytest -m docs $(ARGS)
+
+test-loggers: environment  ## --log_to with the packages of W&B and MLflow
+	@tools/setup_env.sh loggers
+	$(PY) -m pytest -m loggers $(ARGS)
 
 fuzz:  ## fuzz what reads files of others (ARGS=--seconds=600 for each target)
 	@tools/setup_env.sh fuzz

@@ -23,7 +23,9 @@ COMMANDS = {
     "segnet-import": "tools/import_annotations.py",
     "segnet-summarize-folds": "tools/summarize_folds.py",
 }
-EXTRAS = {"beam", "export", "gpu", "horovod", "report", "video"}
+EXTRAS = {
+    "beam", "export", "gpu", "horovod", "mlflow", "report", "video", "wandb",
+}  # fmt: skip
 
 
 def _run(*command, cwd, **options) -> subprocess.CompletedProcess:

@@ -11,6 +11,7 @@
 #   tools/setup_env.sh bench     and what the benchmarks compare with
 #   tools/setup_env.sh export    and what ONNX files are made with
 #   tools/setup_env.sh browser   and what drives a browser
+#   tools/setup_env.sh loggers   and W&B and MLflow
 #   tools/setup_env.sh notebook  and what runs notebooks
 #   tools/setup_env.sh fuzz      and the fuzzer
 #   tools/setup_env.sh docs      what the documentation site is built with; in an
@@ -264,5 +265,9 @@ create_venv
 install_locked run
 case $1 in
   gpu | dev | bench | export | browser | notebook | fuzz) install_locked "$1" ;;
+  loggers)
+    install_locked wandb
+    install_locked mlflow
+    ;;
   horovod) install_horovod ;;
 esac

@@ -262,6 +262,12 @@ class Config:
     run_eagerly: bool = _field(
         False, "Run the step without tf.function, for debugging."
     )
+    log_to: str = _field(
+        "none",
+        "Where to log besides metrics.jsonl and TensorBoard; needs the extra "
+        "of that name.",
+        choices=("none", "wandb", "mlflow"),
+    )
     log_histograms: bool = _field(
         False, "At evaluations, histograms of all weights for TensorBoard."
     )

@@ -71,7 +71,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     ),
     "device and speed": ("device", "precision", "cache"),
     "what is written": (
-        "log_every_steps", "log_histograms", "evaluate_every_epochs",
+        "log_every_steps", "log_histograms", "log_to", "evaluate_every_epochs",
         "checkpoint_every_steps",
         "keep_checkpoints", "best_metric", "report", "silence",
     ),

@@ -38,8 +38,8 @@ CHANGEABLE_ON_RESUME = frozenset({
     "cache", "checkpoint_every_steps", "class_names", "data_dir", "device",
     "early_stopping_epochs", "elastic", "epochs", "eval_batch_size",
     "eval_split", "evaluate_every_epochs", "keep_checkpoints",
-    "log_every_steps", "log_histograms", "max_steps", "profile_steps",
-    "run_eagerly", "silence", "train_split", "workdir",
+    "log_every_steps", "log_histograms", "log_to", "max_steps",
+    "profile_steps", "run_eagerly", "silence", "train_split", "workdir",
 })  # fmt: skip
 # What evaluate and predict may change: where the data lies and how to
 # compute, not what was trained.

@@ -23,6 +23,7 @@ from segnet.files import (
     write_text,
 )
 from segnet.json_text import parse_json
+from segnet.training.loggers import Logger
 
 __all__ = ["MetricWriter", "first_loss", "read_log", "step_known_saved"]
 
@@ -30,14 +31,23 @@ __all__ = ["MetricWriter", "first_loss", "read_log", "step_known_saved"]
 class MetricWriter:
     """Appends scalars to `metrics.jsonl` and to TensorBoard."""
 
-    def __init__(self, workdir: str, *, enabled: bool, step: int) -> None:
+    def __init__(
+        self,
+        workdir: str,
+        *,
+        enabled: bool,
+        step: int,
+        logger: Logger | None = None,
+    ) -> None:
         """Opens the files; what a killed run wrote after `step` is dropped.
 
         Args:
           workdir: Of the run.
           enabled: Whether this process writes.
           step: Steps done; later lines belong to work that is done again.
+          logger: Takes what TensorBoard gets, too.
         """
+        self._logger = logger
         self._path = metrics_path(workdir)
         self._writer: tf.summary.SummaryWriter | None = None
         if not enabled:
@@ -70,6 +80,8 @@ class MetricWriter:
                 for name, value in _flatten(scalars):
                     tf.summary.scalar(name, value)
             self._writer.flush()
+        if self._logger is not None:
+            self._logger.write(step, dict(_flatten(scalars)))
 
     def show(
         self,
@@ -97,6 +109,8 @@ class MetricWriter:
                     name = variable.name.partition(":")[0]
                     tf.summary.histogram(f"weights/{name}", variable)
             self._writer.flush()
+        if self._logger is not None:
+            self._logger.show(step, pictures)
 
     def describe(self, settings: dict[str, Any]) -> None:
         """Shows the settings of the run in TensorBoard, as text and hparams.
@@ -118,7 +132,9 @@ class MetricWriter:
             self._writer.flush()
 
     def close(self) -> None:
-        """Closes the TensorBoard file."""
+        """Closes the TensorBoard file, and ends what is logged elsewhere."""
+        if self._logger is not None:
+            self._logger.close()
         if self._writer is not None:
             self._writer.close()
 

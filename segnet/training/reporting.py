@@ -16,6 +16,7 @@ from segnet.config.validate import parse_profile_steps
 from segnet.config.workdir import tensorboard_dir
 from segnet.progress import Progress, say
 from segnet.training import board
+from segnet.training.loggers import create_logger
 from segnet.training.metric_writer import MetricWriter
 from segnet.training.optim import LearningRate
 
@@ -54,7 +55,12 @@ class Reporter:
         # What evaluations and checkpoints took since this step.
         self._paused_seconds = 0.0
         self._first_step = step
-        self._writer = MetricWriter(config.workdir, enabled=enabled, step=step)
+        self._writer = MetricWriter(
+            config.workdir,
+            enabled=enabled,
+            step=step,
+            logger=create_logger(config) if enabled else None,
+        )
         self._progress = Progress(
             schedule.total_steps,
             done=step,

@@ -36,6 +36,7 @@ from segnet.locks import Lock
 from segnet.progress import say
 from segnet.runtime import device, distributed, elastic
 from segnet.training import checkpoint, initial_weights
+from segnet.training.loggers import check_logger
 from segnet.training.metric_writer import step_known_saved
 from segnet.training.run import Run, create_run
 from segnet.training.trainer import Trainer
@@ -119,6 +120,7 @@ def merge_config(
             what = taken or "all flags are as given now"
             tell(f"from {config_path(config.workdir)}: {what}")
     validate(config)
+    check_logger(config)
     if not config.data_dir:
         raise ConfigError(
             "--data_dir is missing: the folder of the shards that "
