@@ -236,7 +236,7 @@ install_horovod() {
 }
 
 case ${1:-} in
-  cpu | run | gpu | dev | horovod | bench | export | browser | notebook | fuzz) ;;
+  cpu | run | gpu | dev | horovod | bench | export | browser | notebook | loggers | fuzz) ;;
   hpu | habana)
     # Its bridge has wheels for Python 3.10 alone.
     export PYTHON=${PYTHON:-python3.10}
@@ -258,7 +258,7 @@ case ${1:-} in
     ;;
   *)
     die "usage: tools/setup_env.sh" \
-      "cpu|run|gpu|hpu|dev|horovod|bench|export|browser|notebook|fuzz|habana|docs|beam|audit|lock"
+      "cpu|run|gpu|hpu|dev|horovod|bench|export|browser|notebook|loggers|fuzz|habana|docs|beam|audit|lock"
     ;;
 esac
 create_venv
