@@ -54,6 +54,7 @@ def convert(
     num_shards: int | None = None,
     num_workers: int | None = None,
     max_pixels: int | None = None,
+    bit_depth: int | None = None,
     skip_invalid: bool = False,
     overwrite: bool = False,
     silence: str | Sequence[str] = (),
@@ -88,6 +89,7 @@ def convert(
       num_shards: Of each split.
       num_workers: Processes; all cores by default.
       max_pixels: That an image may have.
+      bit_depth: Bits that values of more than 8 bits use.
       skip_invalid: Leave bad pairs out.
       overwrite: Replace a split that is there.
       silence: Warnings that are not shown.
@@ -286,6 +288,7 @@ def load(
     device: str = "",
     precision: str = "",
     max_pixels: int | None = None,
+    bit_depth: int | None = None,
 ) -> Model:
     """Loads a trained network.
 
@@ -298,6 +301,8 @@ def load(
       device: `auto`, `cpu`, `gpu` or `hpu`; that of the run by default.
       precision: `auto`, `float32`, `bfloat16` or `float16`; likewise.
       max_pixels: That a picture may have.
+      bit_depth: Bits that values of more than 8 bits use; as in training by
+        default.
 
     Returns:
       A model, with `predict(image)` and `probabilities(image)`.
@@ -322,6 +327,7 @@ def load(
             trained.checkpoint,
             pad=trained.runtime.needs_static_shapes,
             max_pixels=command.max_pixels,
+            bit_depth=command.bits_of(trained.config),
         )
 
 

@@ -16,6 +16,7 @@ __all__ = [
     "VGG16_WEIGHTS",
     "WARNINGS",
     "num_cores",
+    "parse_bit_depth",
     "parse_size",
     "parse_warnings",
 ]
@@ -116,6 +117,23 @@ def parse_size(text: str) -> tuple[int, int]:
     if not match:
         raise ValueError(f"{text!r} is not HEIGHTxWIDTH")
     return int(match[1]), int(match[2])
+
+
+def parse_bit_depth(value: int) -> int:
+    """Checks the value of `--bit_depth`.
+
+    Returns:
+      Bits that the values of deep pictures use; 0: all that there are.
+
+    Raises:
+      ValueError: It is neither 0 nor from 9 to 16.
+    """
+    if value and not 9 <= value <= 16:
+        raise ValueError(
+            f"--bit_depth={value}: give the bits that values of more than 8 "
+            "bits use, 9 to 16, or 0 for all that a file has"
+        )
+    return value
 
 
 def parse_warnings(text: str) -> frozenset[str]:

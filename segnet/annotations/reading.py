@@ -18,13 +18,13 @@ from segnet.annotations.label_map import Colour, LabelMap
 from segnet.constants import MAX_PIXELS
 from segnet.errors import DataError
 from segnet.images.decoding import (
-    bit_depth_of,
     bmp_bits,
     decode_grey,
     decode_pixels,
     open_image,
     rotation,
 )
+from segnet.images.depths import bits_of
 
 __all__ = [
     "ANNOTATION_MODES",
@@ -33,7 +33,7 @@ __all__ = [
     "load_annotation",
 ]
 
-ANNOTATION_SUFFIXES = (".png", ".bmp")
+ANNOTATION_SUFFIXES = (".png", ".bmp", ".tif", ".tiff")
 ANNOTATION_MODES = ("blue", "index", "color")
 
 
@@ -78,7 +78,7 @@ def load_annotation(
     some and 0 and 255 to others, are read with a label map, as 0 and 255.
 
     Args:
-      path: A PNG or BMP file.
+      path: A PNG, BMP or TIFF file.
       mode: One of `ANNOTATION_MODES`.
       label_map: Needed in mode "color". In the others values are given as they
         are in the file.
@@ -119,21 +119,30 @@ def load_annotation(
 
 _COLOUR = ("RGB", "RGBA")
 _RUN_LENGTHS = (1, 2)  # of 8 and of 4 bits
+# Inside of a TIFF file.
+_LOSSY = ("jpeg", "tiff_jpeg", "webp")
+_MODES = ("1", "L", "LA", "P", *_COLOUR)
+_PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0
 
 
 def _check_kind(
     path: str | os.PathLike[str], image: Image.Image, data: bytes
 ) -> None:
     """Refuses files whose values are not sure."""
-    bit_depth = bit_depth_of(data)
-    if image.format not in ("PNG", "BMP"):
+    bits = bits_of(image, data)
+    if image.format not in ("PNG", "BMP", "TIFF") or (
+        image.info.get("compression") in _LOSSY
+    ):
+        kind = {"WEBP": "WebP", "TIFF": "TIFF packed like a JPEG"}.get(
+            image.format or "", "JPEG"
+        )
         raise DataError(
-            f"{path}: is a JPEG, whose compression changes labels; save the "
+            f"{path}: is a {kind}, whose compression changes labels; save the "
             "annotation as PNG from its source"
         )
-    if image.mode not in ("P", "1") and bit_depth not in (8, None):
+    if image.mode not in ("P", "1") and bits not in (8, None):
         raise DataError(
-            f"{path}: is a {bit_depth}-bit annotation; save it as 8-bit grey "
+            f"{path}: is a {bits}-bit annotation; save it as 8-bit grey "
             "PNG with the class of each pixel as its value"
         )
     if why := _not_exact(image, data):
@@ -147,6 +156,13 @@ def _not_exact(image: Image.Image, data: bytes) -> str:
     """Why programs read other labels from a file, if they do."""
     if getattr(image, "n_frames", 1) > 1:
         return f"PNG of {image.n_frames} pictures, of which one can be meant"
+    if image.format == "TIFF":
+        if image.mode not in _MODES:
+            return f"TIFF of colours other than RGB ({image.mode})"
+        if image.tag_v2.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
+            return (
+                "TIFF in which white is 0, of which programs read other values"
+            )
     if image.format != "BMP":
         return ""
     if bmp_bits(data) == 16:

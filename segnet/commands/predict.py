@@ -74,6 +74,7 @@ def _options(command: Command, config: Config) -> Options:
         overlay_video=command.overlay_video,
         max_pixels=command.max_pixels,
         palette=read_palette(command.palette, config.class_names),
+        bit_depth=command.bits_of(config),
     )
 
 

@@ -282,6 +282,14 @@ class Config:
     class_names: tuple[str, ...] = _field(
         (), "Names of the classes, from the training manifest.", flag=False
     )
+    bit_depth: int = _field(
+        0,
+        "Bits of the values of deep pictures that were used, from the training "
+        "manifest; 0: all.",
+        flag=False,
+        minimum=0,
+        maximum=16,
+    )
     images_digest: str = _field(
         "", "Digest of the images that the run began with.", flag=False
     )

@@ -35,9 +35,9 @@ __all__ = [
 _MAX_BYTES = 1024**2
 # What does not decide how a run goes on, and so is not told.
 _NOT_TOLD = frozenset({
-    "class_names", "eval_batch_size", "images_digest", "keep_checkpoints",
-    "log_every_steps", "log_histograms", "log_to", "profile_steps",
-    "run_eagerly",
+    "bit_depth", "class_names", "eval_batch_size", "images_digest",
+    "keep_checkpoints", "log_every_steps", "log_histograms", "log_to",
+    "profile_steps", "run_eagerly",
     "silence", "workdir",
 })  # fmt: skip
 # Told whatever their values are.

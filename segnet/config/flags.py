@@ -28,6 +28,7 @@ from segnet.constants import (
     MC_SAMPLES,
     POLYGON_FORMATS,
     VGG16_WEIGHTS,
+    parse_bit_depth,
 )
 from segnet.errors import ConfigError
 from segnet.files import expand_path
@@ -74,6 +75,8 @@ class Command:
       tta: Whether evaluate and predict see each image several times.
       mc_samples: Dropout samples; None: as many as the rest asks for.
       max_pixels: Predict: that a picture may have.
+      bit_depth: Predict: bits that values of more than 8 bits use; None: as
+        in training.
       report: Train: whether the report is made at the end.
       palette: Predict, report: colours of the classes.
       compare_to: Report: workdir of another run; empty: none.
@@ -100,11 +103,16 @@ class Command:
     tta: bool
     mc_samples: int | None
     max_pixels: int
+    bit_depth: int | None
     report: bool
     palette: str
     compare_to: str
     export_formats: tuple[str, ...]
     export_force: bool
+
+    def bits_of(self, config: Config) -> int:
+        """Bits that deep pictures use: those given, or those of a run."""
+        return config.bit_depth if self.bit_depth is None else self.bit_depth
 
 
 def define_flags(values: flags.FlagValues) -> None:
@@ -231,6 +239,14 @@ def define_flags(values: flags.FlagValues) -> None:
         "enough, and so many times as much for more; with --tile_size "
         f"{MAX_TILED_PIXELS}.",
         lower_bound=1,
+        flag_values=values,
+    )
+    flags.DEFINE_integer(
+        "bit_depth",
+        None,
+        "predict: bits that images of more than 8 bits a value use, such as "
+        "12; the upper 8 of them are kept. 0: all that a file has. Default: "
+        "as in the conversion of the training images.",
         flag_values=values,
     )
     flags.DEFINE_string(
@@ -369,6 +385,7 @@ def parse_command(argv: Sequence[str]) -> Command | str:
         tta=values.uncertainty if values.tta is None else values.tta,
         mc_samples=values.mc_samples,
         max_pixels=_max_pixels(values),
+        bit_depth=_bit_depth(values.bit_depth),
         report=values.report,
         palette=expand_path(values.palette),
         compare_to=expand_path(values.compare_to),
@@ -419,6 +436,13 @@ def _max_pixels(values: flags.FlagValues) -> int:
             f"{MAX_RECORD_PIXELS}; give --tile_size for larger ones"
         )
     return most if given is None else given
+
+
+def _bit_depth(given: int | None) -> int | None:
+    try:
+        return None if given is None else parse_bit_depth(given)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
 
 
 def _with_mode(argv: Sequence[str]) -> list[str]:

@@ -47,7 +47,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "uncertainty", "mc_samples", "palette",
         "overlay_video",
         "format", "polygon_tolerance", "tile_size", "tile_scale",
-        "checkpoint", "tta", "eval_batch_size", "max_pixels",
+        "checkpoint", "tta", "eval_batch_size", "max_pixels", "bit_depth",
     ),
     "report": ("compare_to",),
     "export": ("export_format", "export_force"),

@@ -16,7 +16,7 @@ from segnet.annotations.label_map import Colour, LabelMap
 from segnet.annotations.reading import Annotation, load_annotation
 from segnet.annotations.values import check_values, map_values
 from segnet.constants import IGNORE_LABEL, MAX_PIXELS
-from segnet.convert.findings import DARK, DARK_16_BIT, MENDED, ROTATED
+from segnet.convert.findings import DARK, DARK_DEEP, DEEP, MENDED, ROTATED
 from segnet.convert.pairs import Pair, Problem
 from segnet.errors import DataError
 from segnet.images import image_files
@@ -39,6 +39,7 @@ class Rules:
       resize: (height, width), or None to keep the sizes.
       skip_invalid: Whether pairs are of use when others are not.
       max_pixels: That a picture may have.
+      bit_depth: See `image_files.load_image`.
     """
 
     num_classes: int
@@ -48,6 +49,7 @@ class Rules:
     resize: tuple[int, int] | None = None
     skip_invalid: bool = False
     max_pixels: int = MAX_PIXELS
+    bit_depth: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,7 +85,7 @@ def convert_pair(pair: Pair, rules: Rules) -> Converted | tuple[Problem, ...]:
     image = label = None
     try:
         image = image_files.read_image(
-            pair.image, rules.resize, rules.max_pixels
+            pair.image, rules.resize, rules.max_pixels, rules.bit_depth
         )
     except DataError as error:
         problems.append(Problem(str(pair.image), str(error)))
@@ -160,8 +162,11 @@ def _findings(
     image: image_files.EncodedImage, annotation: Annotation
 ) -> Iterator[str]:
     """What is odd about a valid pair."""
+    deep = (image.bits or 0) > 8
+    if deep:
+        yield DEEP
     if image.dark:
-        yield DARK_16_BIT if image.bit_depth == 16 else DARK
+        yield DARK_DEEP if deep else DARK
     if image.mended:
         yield MENDED
     # Where width and height changed places, the annotation's size has shown

@@ -12,7 +12,8 @@ from segnet.errors import DataError
 
 __all__ = [
     "DARK",
-    "DARK_16_BIT",
+    "DARK_DEEP",
+    "DEEP",
     "MENDED",
     "ROTATED",
     "Findings",
@@ -20,7 +21,8 @@ __all__ = [
 ]
 
 DARK = "dark"
-DARK_16_BIT = "dark 16 bit"
+DARK_DEEP = "dark, of more than 8 bits"
+DEEP = "of more than 8 bits"
 MENDED = "mended"
 ROTATED = "rotated"
 # Of each kind, the warning's name and what is said after file and count.
@@ -29,10 +31,11 @@ _KINDS = {
         "dark_images",
         "nearly black; check the pictures, and whether the folders are right",
     ),
-    DARK_16_BIT: (
+    DARK_DEEP: (
         "dark_images",
-        "nearly black: of 16 bits the high byte is kept, and these values are "
-        "low, as where 12-bit values were saved; multiply them by 16",
+        "nearly black: the upper 8 of the bits of --bit_depth are kept, and "
+        "these values are low, as where 12-bit values were saved; give the "
+        "bits that are used, such as --bit_depth=12",
     ),
     MENDED: (
         "jpeg_damage",
@@ -56,7 +59,7 @@ class Findings:
         self._found: dict[str, tuple[int, str]] = {}
 
     def add(self, kind: str, file: str, count: int = 1) -> None:
-        """Counts files of a kind of `_KINDS`; the first one is remembered."""
+        """Counts files of a kind; the first one is remembered."""
         before, first = self._found.get(kind, (0, file))
         self._found[kind] = before + count, first
 
@@ -72,9 +75,27 @@ class Findings:
           total: Images of the split.
         """
         for kind, (count, file) in self._found.items():
+            if kind not in _KINDS:
+                continue
             name, text = _KINDS[kind]
             many = f"and {count - 1} more of {total} images are"
             yield name, f"{file}: {many if count > 1 else 'is'} {text}"
+
+    def notes(self, total: int, bit_depth: int) -> Iterator[str]:
+        """What there is to say that is nothing to worry about.
+
+        Args:
+          total: Images of the split.
+          bit_depth: The flag of that name.
+        """
+        if DEEP in self._found:
+            count, file = self._found[DEEP]
+            many = f"and {count - 1} more of {total} images have"
+            used = f"the lower {bit_depth} bits" if bit_depth else "all bits"
+            yield (
+                f"{file}: {many if count > 1 else 'has'} values of more than "
+                f"8 bits; the upper 8 of {used} are kept (--bit_depth)"
+            )
 
 
 class ValueColours:

@@ -19,6 +19,7 @@ from segnet.constants import (
     MAX_PIXELS,
     MAX_RECORD_PIXELS,
     num_cores,
+    parse_bit_depth,
     parse_size,
     parse_warnings,
 )
@@ -48,6 +49,7 @@ class Settings:
       list_files: One for each split, or one for all, or none.
       label_map: Or None.
       resize: (height, width) in pixels, or None.
+      bit_depth: Bits that values of more than 8 bits use; 0: all of them.
       silence: Names of the warnings that are not shown.
       num_shards: None leaves it to the size of the data.
     """
@@ -66,6 +68,7 @@ class Settings:
     num_workers: int
     resize: tuple[int, int] | None
     max_pixels: int
+    bit_depth: int
     skip_invalid: bool
     overwrite: bool
     verify_only: bool
@@ -107,6 +110,7 @@ def parse_flags(argv: Sequence[str]) -> Settings:
         annotation_mode=given["annotation_mode"],
         num_shards=given["num_shards"],
         max_pixels=given["max_pixels"],
+        bit_depth=_bit_depth(given["bit_depth"]),
         skip_invalid=given["skip_invalid"],
         overwrite=given["overwrite"],
         verify_only=given["verify_only"],
@@ -148,6 +152,7 @@ def _define() -> flags.FlagValues:
         ("num_shards", None, 1, 99999),
         ("num_workers", None, 1, 1024),
         ("max_pixels", MAX_PIXELS, 1, MAX_RECORD_PIXELS),
+        ("bit_depth", 0, 0, 16),
     ):
         flags.DEFINE_integer(
             name,
@@ -198,6 +203,13 @@ def _void_labels(text: str) -> tuple[int, ...]:
                 f"--void_labels={text}: '{part}' is not a label from 0 to 255"
             )
     return tuple(sorted({int(part) for part in labels}))
+
+
+def _bit_depth(value: int) -> int:
+    try:
+        return parse_bit_depth(value)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
 
 
 def _resize(text: str) -> tuple[int, int] | None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from segnet.annotations.presets import PRESETS
+from segnet.annotations.reading import ANNOTATION_SUFFIXES
 from segnet.constants import MAX_CLASSES, WARNINGS
+from segnet.images.decoding import IMAGE_SUFFIXES
 
 __all__ = ["HELP", "USAGE"]
 
@@ -16,9 +18,9 @@ python tools/convert_to_tfrecord.py --images_dir=DIR --annotations_dir=DIR \\
 Exit status: 0 done; 1 bad data or nothing could be written; 2 bad flags."""
 
 HELP = {
-    "images_dir": "folder of images: .jpg .jpeg .png .bmp",
-    "annotations_dir": "folder of annotations, .png or .bmp, each with the "
-    "stem and size of its image",
+    "images_dir": f"folder of images: {' '.join(IMAGE_SUFFIXES)}",
+    "annotations_dir": f"folder of annotations, {' '.join(ANNOTATION_SUFFIXES)}"
+    ", each with the stem and size of its image",
     "output_dir": "folder for the shards and the manifest",
     "split": "name of the split, such as train or val; or two or three names, "
     "train,val,test, between which the files are divided, see --val_fraction",
@@ -59,6 +61,10 @@ HELP = {
     "max_pixels": "pixels that a picture may have; more are refused before "
     "they are decoded. 2 GB of memory are enough for the default, and so many "
     "times as much for more",
+    "bit_depth": "bits that pictures of more than 8 bits a value use, such as "
+    "12 for those of many cameras and microscopes; the upper 8 of them are "
+    "kept. 0: all bits that the file has. Recorded, so that prediction does "
+    "the same",
     "skip_invalid": "leave bad pairs out and list them in the manifest",
     "overwrite": "replace the split if it is there",
     "silence": "warnings not to show: all, or names with commas between them: "

@@ -118,6 +118,7 @@ def convert(settings: Settings) -> tuple[Manifest, ...]:
                     for problem in (*folders.problems, *wholes[name].problems)
                 ],
                 statistics=wholes[name].statistics.fields(),
+                bit_depth=settings.bit_depth,
             )
             for name, writer in writers.items()
         ]

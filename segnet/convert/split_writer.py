@@ -116,6 +116,7 @@ class SplitWriter:
         class_names: Sequence[str],
         skipped: Sequence[Mapping[str, str]],
         statistics: Mapping[str, Any],
+        bit_depth: int = 0,
     ) -> Manifest:
         """Puts shards and manifest in place; old ones of the split go.
 
@@ -125,6 +126,7 @@ class SplitWriter:
           class_names: One for each class.
           skipped: As in `Manifest`.
           statistics: What `Statistics.fields` gives.
+          bit_depth: As in `Manifest`.
 
         Raises:
           RunError: The files cannot be written or renamed.
@@ -134,6 +136,7 @@ class SplitWriter:
             split=self._split,
             num_classes=len(class_names),
             class_names=tuple(class_names),
+            bit_depth=bit_depth,
             ignore_label=IGNORE_LABEL,
             shards=tuple(
                 self._shard(file, index, len(files))

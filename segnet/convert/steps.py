@@ -81,6 +81,7 @@ def process(
         resize=settings.resize,
         skip_invalid=settings.skip_invalid,
         max_pixels=settings.max_pixels,
+        bit_depth=settings.bit_depth,
     )
     if folders.problems and not settings.skip_invalid:
         writer = None
@@ -178,9 +179,12 @@ def check_splits(
             whole.colours.check_blue()
         plausibility.check_labelled(facts[name])
     for name, whole in wholes.items():
+        total = len(facts[name].image_digests)
+        for note in whole.findings.notes(total, settings.bit_depth):
+            print(f"note: {one_line(note)}")
         beside = [*others, *(facts[x] for x in facts if x != name)]
         found = [
-            *whole.findings.warnings(len(facts[name].image_digests)),
+            *whole.findings.warnings(total),
             *whole.colours.index_warnings(),
             *plausibility.one_class(facts[name]),
             *plausibility.unused_classes(facts[name], beside, voided),

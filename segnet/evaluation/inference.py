@@ -225,7 +225,7 @@ def _mean_over_views(
             found = probabilities(seen)
             found = tf.reverse(found, [2]) if mirror else found
             total += tf.image.resize(found, size)
-    return total / _NUM_VIEWS
+    return total / (2 * len(_TTA_SCALES))
 
 
 def to_tensor(image: np.ndarray) -> tf.Tensor:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from segnet.errors import ConfigError, DataError
 from segnet.evaluation import results
 from segnet.images import image_files
-from segnet.images.films import FILM_SUFFIXES, count_pages
+from segnet.images.films import FILM_SUFFIXES, is_paged
 from segnet.progress import warn
 
 __all__ = ["Inputs", "Source", "find_inputs", "warn_of_rest"]
@@ -132,7 +132,7 @@ def _take(source: Source, found: Inputs) -> None:
     """Puts a file where it belongs."""
     is_film = source.path.lower().endswith(FILM_SUFFIXES)
     if is_film and source.path.lower().endswith(image_files.IMAGE_SUFFIXES):
-        is_film = count_pages(source.path) > 1
+        is_film = is_paged(source.path)
     (found.films if is_film else found.sources).append(source)
 
 

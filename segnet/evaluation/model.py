@@ -38,6 +38,7 @@ class Model:
         *,
         pad: bool = False,
         max_pixels: int = MAX_PIXELS,
+        bit_depth: int = 0,
     ) -> None:
         """Takes a network with its weights.
 
@@ -47,10 +48,11 @@ class Model:
           checkpoint: Path of the weights.
           pad: Whether all batches are of one size, for static shapes.
           max_pixels: That a picture may have.
+          bit_depth: See `image_files.load_image`.
         """
         self._predictor = predictor
         self._batch_size = eval_batch_size(config) if pad else 1
-        self._max_pixels = max_pixels
+        self._max_pixels, self._bit_depth = max_pixels, bit_depth
         self.config = config
         self.checkpoint = checkpoint
 
@@ -109,7 +111,9 @@ class Model:
     ) -> tuple[tf.Tensor, int, int]:
         """Logits at the network's input size; height and width of the image."""
         if isinstance(image, (str, os.PathLike)):
-            pixels = image_files.load_image(image, self._max_pixels)
+            pixels = image_files.load_image(
+                image, self._max_pixels, self._bit_depth
+            )
         else:
             pixels = _checked(image)
         resized = resizing.resize_image(

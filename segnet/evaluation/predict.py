@@ -145,7 +145,9 @@ def _predict_film(
             "--format out for films"
         )
     with contextlib.ExitStack() as stack:
-        film = stack.enter_context(open_film(source.path, options.max_pixels))
+        film = stack.enter_context(
+            open_film(source.path, options.max_pixels, options.bit_depth)
+        )
         writer = None
         if options.overlay_video:
             target = work.target(source, results.FILM)
@@ -225,7 +227,7 @@ class _Work:
             targets += self.outlines.targets(source)
             results.check_targets(path, targets)
             with self._budget.taken(image_files.count_pixels(path)):
-                image = image_files.load_image(path, self.options.max_pixels)
+                image = self._load_image(path)
                 resized = resizing.resize_image(
                     inference.to_tensor(image),
                     self._config.input_height,
@@ -237,6 +239,12 @@ class _Work:
         except DataError as error:
             return error
         return _Picture(source, kept, resizing.to_uint8(resized))
+
+    def _load_image(self, path: str) -> np.ndarray:
+        """uint8 RGB `[height, width, 3]`."""
+        return image_files.load_image(
+            path, self.options.max_pixels, self.options.bit_depth
+        )
 
     def target(self, source: Source, ending: str) -> str:
         """Where a result of a picture goes."""
@@ -295,9 +303,7 @@ class _Work:
             try:
                 image = picture.image
                 if image is None:
-                    image = image_files.load_image(
-                        path, self.options.max_pixels
-                    )
+                    image = self._load_image(path)
             except DataError as error:  # It has changed since.
                 return error
             endings = self.options.endings

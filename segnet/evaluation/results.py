@@ -80,6 +80,7 @@ class Options:
         picture for each frame.
       max_pixels: That a picture may have.
       palette: Colour of each class in overlays.
+      bit_depth: See `image_files.load_image`.
     """
 
     probabilities: bool = False
@@ -89,6 +90,7 @@ class Options:
     overlay_video: bool = False
     max_pixels: int = MAX_PIXELS
     palette: Palette = DEFAULT
+    bit_depth: int = 0
 
     @property
     def endings(self) -> tuple[str, ...]:

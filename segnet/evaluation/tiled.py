@@ -68,7 +68,9 @@ def predict_tiled(
 
     def label(source: Source) -> results.Row:
         targets = _Targets(output_dir, source, options, outlines)
-        with open_strips(source.path, options.max_pixels) as strips:
+        with open_strips(
+            source.path, options.max_pixels, options.bit_depth
+        ) as strips:
             outlines.check_size(source, strips.height * strips.width)
             size = (strips.height, strips.width)
             count = math.prod(len(tiling.starts(length)) for length in size)

@@ -20,22 +20,25 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from segnet.constants import MAX_PIXELS, MAX_RECORD_PIXELS
 from segnet.errors import DataError
 from segnet.files import open_regular
-from segnet.images import jpeg, png
+from segnet.images import depths, jpeg, png
 
 __all__ = [
+    "FORMATS",
+    "IMAGE_SUFFIXES",
     "Checked",
-    "bit_depth_of",
     "bmp_bits",
     "check_jpeg",
     "check_pixels",
     "count_pixels",
     "decode_grey",
     "decode_pixels",
+    "decode_rgb",
     "is_dark",
     "is_lfs_pointer",
     "is_mended",
     "open_image",
     "rotation",
+    "upright_size",
 ]
 
 # For half of what is refused; a filter set for each picture would not suit
@@ -44,8 +47,13 @@ warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 # What it says of metadata that is damaged, which changes no pixel.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
-_FORMATS = ("JPEG", "PNG", "BMP")
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+# As people call them.
+FORMATS = "JPEG, PNG, BMP, TIFF or WebP"
+_FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP")
 _JPEG = ("JPEG", "MPO")
+# Those that may hold several pictures, but for PNG: of that one is the first.
+_PAGED = ("TIFF", "WEBP")
 # Of the largest files there are: four 16-bit values a pixel, and metadata.
 _MAX_BYTES_A_PIXEL, _MAX_BYTES_BESIDE = 8, 64 * 1024**2
 # Of the height of a JPEG; so much is only told of (`Checked.mended`).
@@ -67,7 +75,9 @@ _DAMAGED = (
     IndexError,
     KeyError,
     TypeError,
-    OverflowError,
+    AttributeError,
+    ArithmeticError,
+    RuntimeError,
     struct.error,
     zlib.error,
 )
@@ -123,10 +133,18 @@ def open_image(
                 # gives up, so such a file would pass and stop the training.
                 png.check(data)
             image = Image.open(io.BytesIO(data), formats=_FORMATS)
+            if image.format == "TIFF":
+                depths.check_tiff(path, image)
+            several = image.format in _PAGED and depths.has_several(image)
     except Image.DecompressionBombError:
         raise DataError(_too_large(path, max_pixels)) from None
     if image.width * image.height > max_pixels:
         raise DataError(_too_large(path, max_pixels))
+    if several:
+        raise DataError(
+            f"{path}: is a {image.format} of several pictures, of which one "
+            "can be meant; save each as a file of its own"
+        )
     if image.format in _JPEG:
         check_jpeg(path, image, data)
     # Pillow unpacks other than these wrongly where the palette is grey.
@@ -224,7 +242,8 @@ def _damage_named(path: str | os.PathLike[str]) -> Iterator[None]:
         yield
     except UnidentifiedImageError:
         raise DataError(
-            f"{path}: is not a JPEG, PNG or BMP image; save it as one"
+            f"{path}: is not a {FORMATS} image of a kind that is read; save it "
+            "as 8-bit PNG"
         ) from None
     except _DAMAGED as error:
         reason = " ".join(str(error).split())
@@ -233,22 +252,30 @@ def _damage_named(path: str | os.PathLike[str]) -> Iterator[None]:
         ) from None
 
 
-def bit_depth_of(data: bytes) -> int | None:
-    """Bits a value of a PNG; None for other formats."""
-    return data[24] if data.startswith(png.SIGNATURE) else None
-
-
 def rotation(image: Image.Image, data: bytes) -> str:
     """Says "" (upright), "turned" or, if the sides swap, "sideways"."""
-    if data.startswith(png.SIGNATURE) and not png.has_metadata(data):
-        return ""  # Pillow would decode all pixels to find none
-    try:
-        orientation = image.getexif().get(_EXIF_ORIENTATION, 1)
-    except _DAMAGED:
-        return ""  # unreadable metadata says nothing about the pixels
+    orientation = _orientation(image, data)
     if orientation in (5, 6, 7, 8):
         return "sideways"
     return "turned" if orientation in (2, 3, 4) else ""
+
+
+def upright_size(image: Image.Image, data: bytes) -> tuple[int, int]:
+    """Height and width of what `open_image` gives, once it is upright."""
+    # Of a TIFF Pillow says the size that it will have.
+    swapped = image.format != "TIFF" and rotation(image, data) == "sideways"
+    height, width = image.height, image.width
+    return (width, height) if swapped else (height, width)
+
+
+def _orientation(image: Image.Image, data: bytes) -> int:
+    """What the EXIF data says, 1 to 8; 1 is upright."""
+    if data.startswith(png.SIGNATURE) and not png.has_metadata(data):
+        return 1  # Pillow would decode all pixels to find none
+    try:
+        return image.getexif().get(_EXIF_ORIENTATION, 1)
+    except _DAMAGED:
+        return 1  # unreadable metadata says nothing about the pixels
 
 
 def decode_pixels(
@@ -273,6 +300,55 @@ def decode_pixels(
         return (
             ImageOps.exif_transpose(image) if rotation(image, data) else image
         )
+
+
+def decode_rgb(
+    image: Image.Image,
+    data: bytes,
+    path: str | os.PathLike[str],
+    bit_depth: int = 0,
+) -> Image.Image:
+    """As `decode_pixels`, and as 8-bit RGB.
+
+    Args:
+      image: As `open_image` gives it.
+      data: Likewise.
+      path: Of the file, for the message.
+      bit_depth: Bits that values of more than 8 bits use; 0: all that there
+        are. The upper 8 of them are kept.
+
+    Raises:
+      DataError: The file is damaged or incomplete, or its values have more
+        bits than that.
+    """
+    bits = depths.bits_of(image, data) or 8
+    orientation = _orientation(image, data)
+    with _damage_named(path):
+        if data.startswith(png.SIGNATURE):
+            png.check_pixels(data)
+        values = depths.colour_values(image, data, path, bit_depth)
+    if values is not None:
+        found = Image.fromarray(
+            depths.to_eight_bits(values, bits, bit_depth, path)
+        )
+        found.getexif()[_EXIF_ORIENTATION] = orientation
+        return _rgb(ImageOps.exif_transpose(found))
+    decoded = decode_pixels(image, data, path)
+    with _damage_named(path):
+        values = depths.grey_values(image, decoded)
+        if values is not None:
+            decoded = Image.fromarray(
+                depths.to_eight_bits(values, bits, bit_depth, path)
+            )
+        return _rgb(decoded)
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    """Any mode to 8-bit RGB."""
+    if image.mode == "P" and "transparency" in image.info:
+        # Straight to RGB gives the same colours, and a warning.
+        image = image.convert("RGBA")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def check_pixels(

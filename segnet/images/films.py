@@ -19,18 +19,20 @@ from PIL import Image, UnidentifiedImageError
 
 from segnet.constants import MAX_PIXELS
 from segnet.errors import DataError, RunError
+from segnet.images import depths
 
 __all__ = [
     "FILM_SUFFIXES",
     "MARK",
     "Film",
     "FilmWriter",
-    "count_pages",
+    "is_paged",
     "open_film",
 ]
 
 _VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg")
-_PAGED_SUFFIXES = (".gif", ".tif", ".tiff")
+_PAGED_SUFFIXES = (".gif", ".tif", ".tiff", ".webp")
+_PAGED_FORMATS = ("GIF", "TIFF", "WEBP")
 FILM_SUFFIXES = (*_VIDEO_SUFFIXES, *_PAGED_SUFFIXES)
 # Of a GIF that says nothing.
 _GIF_MILLISECONDS = 100
@@ -58,40 +60,43 @@ class Film:
 
 
 @contextlib.contextmanager
-def open_film(path: str, max_pixels: int = MAX_PIXELS) -> Iterator[Film]:
+def open_film(
+    path: str, max_pixels: int = MAX_PIXELS, bit_depth: int = 0
+) -> Iterator[Film]:
     """Opens a film.
 
     Args:
       path: Of the file.
       max_pixels: That a frame may have.
+      bit_depth: Bits that values of more than 8 bits use; 0: all.
 
     Raises:
       DataError: It is none, has frames that are too large, or imageio-ffmpeg is
         missing.
     """
     if path.lower().endswith(_PAGED_SUFFIXES):
-        with _open_pages(path, max_pixels) as film:
+        with _open_pages(path, max_pixels, bit_depth) as film:
             yield film
     else:
         with _open_video(path, max_pixels) as film:
             yield film
 
 
-def count_pages(path: str) -> int:
-    """Pages of a TIFF, frames of a GIF; 1 of what cannot be read."""
+def is_paged(path: str) -> bool:
+    """Whether a file has several frames or pages; not if it cannot be read."""
     try:
-        with Image.open(path, formats=("GIF", "TIFF")) as image:
-            return getattr(image, "n_frames", 1)
+        with Image.open(path, formats=_PAGED_FORMATS) as image:
+            return depths.has_several(image)
     except (*_DAMAGED, Image.DecompressionBombError):
-        return 1
+        return False
 
 
 @contextlib.contextmanager
-def _open_pages(path: str, max_pixels: int) -> Iterator[Film]:
+def _open_pages(path: str, max_pixels: int, bit_depth: int) -> Iterator[Film]:
     try:
-        image = Image.open(path, formats=("GIF", "TIFF"))
+        image = Image.open(path, formats=_PAGED_FORMATS)
     except UnidentifiedImageError:
-        raise DataError(f"{path}: is no GIF and no TIFF file") from None
+        raise DataError(f"{path}: is no GIF, TIFF or WebP file") from None
     except (*_DAMAGED, Image.DecompressionBombError) as error:
         raise DataError(f"{path}: cannot be read ({error})") from None
     with image:
@@ -101,20 +106,26 @@ def _open_pages(path: str, max_pixels: int) -> Iterator[Film]:
             raise DataError(f"{path}: is damaged ({error})") from None
         _check_size(path, image.width * image.height, max_pixels)
         milliseconds = 0.0
-        if image.format == "GIF":
+        if image.format != "TIFF":
             milliseconds = image.info.get("duration") or _GIF_MILLISECONDS
         rate = 1000 / milliseconds if milliseconds else 0.0
-        yield Film(count, rate, _pages(path, image, count, max_pixels))
+        frames = _pages(path, image, count, max_pixels, bit_depth)
+        yield Film(count, rate, frames)
 
 
 def _pages(
-    path: str, image: Image.Image, count: int, max_pixels: int
+    path: str,
+    image: Image.Image,
+    count: int,
+    max_pixels: int,
+    bit_depth: int,
 ) -> Iterator[np.ndarray | DataError]:
     for number in range(count):
         try:
             image.seek(number)
             _check_size(path, image.width * image.height, max_pixels)
-            yield _to_rgb(image)
+            where = f"{path}: frame {number + 1}"
+            yield _to_rgb(image, bit_depth, where)
         except DataError as error:
             yield error
         except (*_DAMAGED, Image.DecompressionBombError) as error:
@@ -122,13 +133,20 @@ def _pages(
             yield DataError(f"{path}: frame {number + 1} is damaged ({reason})")
 
 
-def _to_rgb(image: Image.Image) -> np.ndarray:
-    """As `image_files.load_image` does: of 16 bits the upper 8."""
-    if image.mode.startswith("I;16"):
-        upper = (np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8)
-        return np.repeat(upper[..., None], 3, axis=2)
+def _to_rgb(image: Image.Image, bit_depth: int, where: str) -> np.ndarray:
+    """As `image_files.load_image` does."""
     if image.mode in ("I", "F"):
         raise ValueError("values of 32 bits")
+    bits = depths.bits_of(image, b"") or 8
+    if image.mode == "RGB" and bits > 8 and bit_depth not in (0, bits):
+        raise ValueError(
+            "colours of 16 bits, of which pages cannot have another --bit_depth"
+        )
+    image.load()
+    values = depths.grey_values(image, image)
+    if values is not None:
+        grey = depths.to_eight_bits(values, bits, bit_depth, where)
+        return np.repeat(grey[..., None], 3, axis=2)
     if image.mode == "P" and "transparency" in image.info:
         image = image.convert("RGBA")
     return np.asarray(image.convert("RGB"))

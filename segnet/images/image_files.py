@@ -4,9 +4,9 @@ Pillow, numpy and the standard library only. The converter's worker processes
 and the predictor import this module, so TensorFlow must stay out of it.
 
 An image becomes 8-bit RGB. Grey, palette and CMYK images are converted, alpha
-is dropped, and of 16-bit values the high byte is kept: what
-`cv2.imread(path, 1)` and TensorFlow's decoders do too. A rotation in the EXIF
-data is applied.
+is dropped, and of 16-bit values the high byte is kept, unless another bit depth
+says that fewer bits are used: what `cv2.imread(path, 1)` and TensorFlow's
+decoders do too. A rotation in the EXIF data is applied.
 """
 
 from __future__ import annotations
@@ -22,15 +22,17 @@ from segnet.constants import MAX_PIXELS
 from segnet.errors import DataError
 from segnet.images import png
 from segnet.images.decoding import (
-    bit_depth_of,
+    IMAGE_SUFFIXES,
     check_pixels,
     count_pixels,
-    decode_pixels,
+    decode_rgb,
     is_dark,
     is_mended,
     open_image,
     rotation,
+    upright_size,
 )
+from segnet.images.depths import bits_of
 
 __all__ = [
     "IMAGE_SUFFIXES",
@@ -43,7 +45,6 @@ __all__ = [
     "read_image",
 ]
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
 _BAND_PIXELS = 1 << 22  # copied at a time
 
 
@@ -62,7 +63,7 @@ class EncodedImage:
         height changed places, "sideways".
       dark: Whether it is nearly black.
       mended: Whether it is a JPEG with damage that decoders mend.
-      bit_depth: Bits a value of a PNG file, None for other formats.
+      bits: Of a value of a PNG or TIFF file, None for other formats.
     """
 
     data: bytes
@@ -74,7 +75,7 @@ class EncodedImage:
     rotation: str = ""
     dark: bool = False
     mended: bool = False
-    bit_depth: int | None = None
+    bits: int | None = None
 
 
 def list_images(
@@ -118,13 +119,16 @@ def _is_file(entry: os.DirEntry) -> bool:
 
 
 def load_image(
-    path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS
+    path: str | os.PathLike[str],
+    max_pixels: int = MAX_PIXELS,
+    bit_depth: int = 0,
 ) -> np.ndarray:
     """Decodes an image file completely.
 
     Args:
-      path: A JPEG, PNG or BMP file of any colour mode.
+      path: A file of one of `IMAGE_SUFFIXES`, of any colour mode.
       max_pixels: That it may have.
+      bit_depth: As for `decoding.decode_rgb`.
 
     Returns:
       uint8 RGB `[height, width, 3]`, EXIF rotation applied.
@@ -134,7 +138,7 @@ def load_image(
         incomplete, or as `decoding.open_image` refuses it.
     """
     image, data = open_image(path, max_pixels)
-    return _pixels(_rgb(decode_pixels(image, data, path), bit_depth_of(data)))
+    return _pixels(decode_rgb(image, data, path, bit_depth))
 
 
 def _pixels(image: Image.Image) -> np.ndarray:
@@ -154,6 +158,7 @@ def read_image(
     path: str | os.PathLike[str],
     resize: tuple[int, int] | None = None,
     max_pixels: int = MAX_PIXELS,
+    bit_depth: int = 0,
 ) -> EncodedImage:
     """Checks an image file and gives what a record holds of it.
 
@@ -165,23 +170,24 @@ def read_image(
       resize: (height, width) to bring the image to, bilinear with
         antialiasing; None keeps its size.
       max_pixels: That it may have before.
+      bit_depth: As for `decoding.decode_rgb`.
 
     Raises:
       DataError: As for `load_image`.
     """
     image, data = open_image(path, max_pixels)
     rotated = rotation(image, data)
-    width, height = image.size[::-1] if rotated == "sideways" else image.size
+    height, width = upright_size(image, data)
     size = resize or (height, width)
     kind = _passes_through(image, data)
-    depth = bit_depth_of(data)
+    bits = bits_of(image, data)
     if kind and not rotated and size == (height, width):
         checked = check_pixels(image, data, path)
         return EncodedImage(
-            data, kind, height, width, height, width, "", *checked, depth
+            data, kind, height, width, height, width, "", *checked, bits
         )
     mended = is_mended(image, data)
-    image = _rgb(decode_pixels(image, data, path), depth)
+    image = decode_rgb(image, data, path, bit_depth)
     dark = is_dark(image)
     if size != (height, width):
         image = image.resize(size[::-1], Image.Resampling.BILINEAR)
@@ -196,7 +202,7 @@ def read_image(
         rotated,
         dark,
         mended,
-        depth,
+        bits,
     )
 
 
@@ -231,18 +237,7 @@ def _passes_through(image: Image.Image, data: bytes) -> str | None:
     # decoders read the first one.
     if image.format in ("JPEG", "MPO"):
         return "jpeg"
-    plain = bit_depth_of(data) == 8 and data[25] == png.RGB
-    if image.format == "PNG" and plain and "transparency" not in image.info:
+    plain = image.format == "PNG" and data[24:26] == bytes((8, png.RGB))
+    if plain and "transparency" not in image.info:
         return "png"
     return None
-
-
-def _rgb(image: Image.Image, bit_depth: int | None) -> Image.Image:
-    """Any mode to 8-bit RGB."""
-    if bit_depth == 16 and image.mode.startswith("I"):
-        high_bytes = np.asarray(image).astype(np.uint16) >> 8
-        image = Image.fromarray(high_bytes.astype(np.uint8))
-    if image.mode == "P" and "transparency" in image.info:
-        # Straight to RGB gives the same colours, and a warning.
-        image = image.convert("RGBA")
-    return image if image.mode == "RGB" else image.convert("RGB")

@@ -75,7 +75,9 @@ class Strips:
 
 
 @contextlib.contextmanager
-def open_strips(path: str, max_pixels: int) -> Iterator[Strips]:
+def open_strips(
+    path: str, max_pixels: int, bit_depth: int = 0
+) -> Iterator[Strips]:
     """Opens a picture.
 
     An 8-bit PNG that is not interlaced is read row by row, a JPEG from a
@@ -85,6 +87,7 @@ def open_strips(path: str, max_pixels: int) -> Iterator[Strips]:
     Args:
       path: Of the file.
       max_pixels: That it may have.
+      bit_depth: As for `decoding.decode_rgb`.
 
     Raises:
       DataError: It cannot be read, or has more pixels.
@@ -96,7 +99,7 @@ def open_strips(path: str, max_pixels: int) -> Iterator[Strips]:
         found = _open_png(path, file) or _open_jpeg(path, file, stack)
         if found is None:
             most = min(max_pixels, MAX_RECORD_PIXELS)
-            found = _whole(image_files.load_image(path, most))
+            found = _whole(image_files.load_image(path, most, bit_depth))
         if found.height * found.width > max_pixels:
             raise DataError(
                 f"{path}: has more than {max_pixels:,} pixels; cut it into "

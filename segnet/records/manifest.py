@@ -14,7 +14,12 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from segnet.constants import IGNORE_LABEL, MAX_CLASSES, MAX_RECORD_PIXELS
+from segnet.constants import (
+    IGNORE_LABEL,
+    MAX_CLASSES,
+    MAX_RECORD_PIXELS,
+    parse_bit_depth,
+)
 from segnet.errors import DataError
 from segnet.json_text import parse_json
 
@@ -66,6 +71,8 @@ class Manifest:
       image_digests: `encoding.image_digest` of each record, in order: images
         that two splits share are found by it. Empty in manifests that were
         written before there were any.
+      bit_depth: Bits that were taken of the values of deep pictures; 0: all
+        that their files have.
     """
 
     split: str
@@ -80,6 +87,7 @@ class Manifest:
     sizes: tuple[tuple[int, int, int], ...]
     skipped: tuple[Mapping[str, str], ...] = ()
     image_digests: tuple[str, ...] = ()
+    bit_depth: int = 0
 
     @property
     def num_records(self) -> int:
@@ -119,6 +127,7 @@ class Manifest:
             "ignored_pixels": self.ignored_pixels,
             "image_sizes": sizes,
             "skipped": [dict(entry) for entry in self.skipped],
+            "bit_depth": self.bit_depth,
             "image_digests": list(self.image_digests),
         }
         lines = (f"  {_dump(key)}: {_dump(content[key])}" for key in content)
@@ -206,6 +215,9 @@ def _from_content(content: dict[str, Any]) -> Manifest:
             for each in skipped
         ),
         image_digests=tuple(digests),
+        bit_depth=parse_bit_depth(
+            _get({"bit_depth": 0, **content}, "bit_depth", int)
+        ),
     )
 
 

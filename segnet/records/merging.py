@@ -48,6 +48,7 @@ def merge_manifests(split: str, manifests: Sequence[Manifest]) -> Manifest:
         ),
         # Manifests of before there were any have none.
         image_digests=_joined(digests) if all(digests) else (),
+        bit_depth=first.bit_depth,
     )
 
 

@@ -294,7 +294,9 @@ def train_and_evaluate(
     began_with = config.images_digest or plausibility.images_digest(
         splits.train
     )
-    config = dataclasses.replace(config, images_digest=began_with)
+    config = dataclasses.replace(
+        config, images_digest=began_with, bit_depth=splits.train.bit_depth
+    )
     run = create_run(config, runtime, splits)
 
     def begin() -> None:

@@ -35,7 +35,10 @@ OUT_OF_RANGE[8, 0] = 255
 # What happens to the pair f01, and what the line about it must hold.
 BAD_PAIRS = {
     "empty image": ({"images/f01.jpg": b""}, "is empty (0 bytes)"),
-    "text": ({"images/f01.jpg": b"hello"}, "is not a JPEG, PNG or BMP image"),
+    "text": (
+        {"images/f01.jpg": b"hello"},
+        "is not a JPEG, PNG, BMP, TIFF or WebP image",
+    ),
     "truncated jpg": ({"images/f01.jpg": JPEG[:-300]}, "damaged or incomplete"),
     "truncated png": (
         {"images/f01.jpg": None, "images/f01.png": PNG[:-30]},
@@ -153,10 +156,10 @@ def test_missing_and_empty_folders(root, capsys, name):
     folder = root / name
     for path in folder.iterdir():
         path.unlink()
-    (folder / "a.tif").touch()
+    (folder / "a.gif").touch()
     (line,) = fail(capsys, files.flags(root))
     assert f"{folder}: has no {name[:-1]} (" in line
-    (folder / "a.tif").unlink()
+    (folder / "a.gif").unlink()
     folder.rmdir()
     (line,) = fail(capsys, files.flags(root))
     assert f"{folder}: no such folder" in line

@@ -178,8 +178,8 @@ def test_values_of_12_bits(root, capsys):
         png = files.png16(values * (16 if index == 3 else 1))
         (root / "images" / f"f{index:02d}.png").write_bytes(png)
     (line,) = warned(root, capsys)
-    assert "f00.png: and 2 more of 4 images are nearly black: of 16" in line
-    assert "multiply them by 16 (--silence=dark_images)" in line
+    assert "f00.png: and 2 more of 4 images are nearly black: the upper" in line
+    assert "such as --bit_depth=12 (--silence=dark_images)" in line
 
 
 @pytest.mark.parametrize(

@@ -37,8 +37,13 @@ KINDS = (
     ("PNG", "RGB"), ("PNG", "L"), ("PNG", "P"), ("PNG", "RGBA"), ("PNG", "LA"),
     ("PNG", "1"), ("JPEG", "RGB"), ("JPEG", "L"), ("JPEG", "CMYK"),
     ("BMP", "RGB"), ("BMP", "L"), ("BMP", "P"), ("BMP", "1"),
+    ("TIFF", "RGB"), ("TIFF", "L"), ("TIFF", "P"), ("TIFF", "RGBA"),
+    ("TIFF", "CMYK"), ("WEBP", "RGB"), ("WEBP", "RGBA"),
 )  # fmt: skip
-GREY = (("PNG", "L"), ("PNG", "P"), ("PNG", "RGB"), ("BMP", "L"))
+GREY = (("PNG", "L"), ("PNG", "P"), ("PNG", "RGB"), ("BMP", "L"),
+        ("TIFF", "L"), ("TIFF", "RGB"))  # fmt: skip
+SUFFIXES = (".jpg", ".png", ".bmp", ".tif", ".webp")
+PACKED = ("raw", "tiff_lzw", "tiff_deflate", "packbits", "jpeg")
 # Of the pictures: left whole, of another size, under another name.
 WHOLE, RESIZED, RENAMED = 0.25, 0.05, 0.05
 
@@ -61,6 +66,17 @@ def some_picture(chance: random.Random, kinds, *, labels: bool) -> bytes:
         options = {
             "quality": chance.choice((30, 95)),
             "progressive": chance.random() < 0.3,
+            "exif": files.orientation(chance.choice((1, 1, 1, 3, 6))),
+        }
+    elif kind == "TIFF":
+        options = {
+            # JPEG, as LZW does with fewer values, is for grey and RGB.
+            "compression": chance.choice(PACKED[: 5 - (mode not in "RGB")]),
+            "exif": files.orientation(chance.choice((1, 1, 1, 3, 6))),
+        }
+    elif kind == "WEBP":
+        options = {
+            "lossless": chance.random() < 0.5,
             "exif": files.orientation(chance.choice((1, 1, 1, 3, 6))),
         }
     image = Image.fromarray(array)
@@ -97,7 +113,9 @@ def read_by_pillow(data: bytes) -> Image.Image | None:
         with contextlib.suppress(Exception):
             image = Image.open(io.BytesIO(data))
             image.load()
-            return ImageOps.exif_transpose(image)
+            with contextlib.suppress(Exception):  # damaged metadata
+                image = ImageOps.exif_transpose(image)
+            return image
     return None
 
 
@@ -151,7 +169,7 @@ def test_the_converter(tmp_path_factory, seed):
         (root / name).mkdir(parents=True)
     image = some_picture(chance, KINDS, labels=False)
     annotation = some_picture(chance, GREY, labels=True)
-    suffix = chance.choice((".jpg", ".png", ".bmp"))
+    suffix = chance.choice(SUFFIXES)
     (root / "images" / f"a{suffix}").write_bytes(image)
     (root / "annotations" / "a.png").write_bytes(annotation)
     outcome = run_program(
@@ -192,7 +210,7 @@ def test_prediction(tmp_path_factory, config, seed):
     pictures = {}
     for number in range(10):
         counted()
-        suffix = chance.choice((".jpg", ".png", ".bmp"))
+        suffix = chance.choice(SUFFIXES)
         path = root / f"p{number}{suffix}"
         pictures[path] = some_picture(chance, KINDS, labels=False)
         path.write_bytes(pictures[path])

@@ -175,8 +175,8 @@ def test_truncated_file_is_refused(write, kind, part):
     ("data", "message"),
     [
         (b"", r"is empty \(0 bytes\)"),
-        (b"no image at all", "is not a JPEG, PNG or BMP image"),
-        (b"GIF89a" + bytes(40), "is not a JPEG, PNG or BMP image"),
+        (b"no image at all", "is not a JPEG, PNG, BMP, TIFF or WebP image"),
+        (b"GIF89a" + bytes(40), "is not a JPEG, PNG, BMP, TIFF or WebP image"),
         (files.saved(RGB, "PNG")[:-12], "ends early"),
         (files.saved(RGB, "PNG")[:-16] + b"no!!" + files.chunk(b"IEND", b""),
          "wrong checksum at byte 33"),
@@ -283,7 +283,7 @@ def is_good(read, path) -> bool:
 
 
 def test_folder_is_listed_by_name_with_suffixes_of_any_case(tmp_path):
-    for name in ("b.JPG", "a.png", ".hidden.png", "Thumbs.db", "c.tif"):
+    for name in ("b.JPG", "a.png", ".hidden.png", "Thumbs.db", "c.gif"):
         (tmp_path / name).touch()
     (tmp_path / "folder.png").mkdir()
     names = [path.name for path in image_files.list_images(tmp_path)]

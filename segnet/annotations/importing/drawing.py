@@ -23,7 +23,12 @@ from segnet.annotations.reading import load_annotation
 from segnet.constants import MAX_PIXELS
 from segnet.errors import DataError, RunError
 from segnet.files import write_errors
-from segnet.images.decoding import decode_pixels, open_image, rotation
+from segnet.images.decoding import (
+    decode_pixels,
+    open_image,
+    rotation,
+    upright_size,
+)
 from segnet.images.image_files import encode_label
 
 __all__ = ["Rules", "import_pictures"]
@@ -86,11 +91,15 @@ def import_pictures(
 
 def _import(stem: str, picture: Picture, rules: Rules) -> None:
     image, data = open_image(picture.image, rules.max_pixels)
+    upright = upright_size(image, data)
     if picture.mask:
         label = _read_mask(picture.mask, rules)
-        _check_size(picture, label.shape, image, rotation(image, data))
+        if label.shape != upright:
+            raise DataError(_wrong_size(picture, label.shape, upright))
     else:
-        label = _draw(picture, image, rotation(image, data), rules)
+        sideways = rotation(image, data) == "sideways"
+        stored = upright[::-1] if sideways else upright
+        label = _draw(picture, image, stored, upright, rules)
     suffix = picture.image.suffix
     target = rules.images_dir / f"{stem}{suffix}"
     with write_errors(str(target)):
@@ -103,7 +112,11 @@ def _import(stem: str, picture: Picture, rules: Rules) -> None:
 
 
 def _draw(
-    picture: Picture, image: Image.Image, rotated: str, rules: Rules
+    picture: Picture,
+    image: Image.Image,
+    stored: tuple[int, int],
+    upright: tuple[int, int],
+    rules: Rules,
 ) -> np.ndarray:
     """Class ids of a picture, uint8, upright.
 
@@ -111,8 +124,6 @@ def _draw(
     not on the picture as it is stored: the size that it wrote tells which, and
     where there is none, or the sides are equal, upright is what tools show.
     """
-    stored = (image.height, image.width)
-    upright = stored[::-1] if rotated == "sideways" else stored
     size = picture.size or upright
     if size not in (stored, upright):
         raise DataError(_wrong_size(picture, size, upright))
@@ -135,18 +146,6 @@ def _draw(
     turned = Image.fromarray(label)
     turned.getexif()[_EXIF_ORIENTATION] = image.getexif()[_EXIF_ORIENTATION]
     return np.asarray(ImageOps.exif_transpose(turned))
-
-
-def _check_size(
-    picture: Picture,
-    size: tuple[int, ...],
-    image: Image.Image,
-    rotated: str,
-) -> None:
-    stored = (image.height, image.width)
-    upright = stored[::-1] if rotated == "sideways" else stored
-    if size != upright:
-        raise DataError(_wrong_size(picture, size, upright))
 
 
 def _wrong_size(
