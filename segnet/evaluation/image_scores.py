@@ -156,12 +156,12 @@ def intervals(
       resamples: Number of splits that are drawn.
 
     Returns:
-      For each of `SCORES` (low, high), None where the score is not known; and
+      For each of `SCORES` (low, high), None where the score is not known and
+      of a single image, from which nothing follows for others; and
       a list of the same for the IoU of each class.
     """
     found = _resampled(images, seed, resamples)
-    low_high = {name: _interval(found[name]) for name in SCORES}
-    return low_high, [_interval(column) for column in found["iou"].T]
+    return _intervals(found, len(images))
 
 
 def difference_intervals(
@@ -192,8 +192,18 @@ def difference_intervals(
         raise ValueError(f"{len(images)} and {len(others)} images")
     one = _resampled(images, seed, resamples)
     two = _resampled(others, seed, resamples)
-    low_high = {name: _interval(one[name] - two[name]) for name in SCORES}
-    return low_high, [_interval(x) for x in (one["iou"] - two["iou"]).T]
+    return _intervals({key: one[key] - two[key] for key in one}, len(images))
+
+
+def _intervals(
+    found: dict[str, np.ndarray], number: int
+) -> tuple[dict[str, Any], list[list[float] | None]]:
+    """Of scores in the draws; none of a single image, which says nothing."""
+    columns = found["iou"].T
+    if number < 2:
+        return dict.fromkeys(SCORES), [None] * len(columns)
+    low_high = {name: _interval(found[name]) for name in SCORES}
+    return low_high, [_interval(column) for column in columns]
 
 
 def _interval(values: np.ndarray) -> list[float] | None:

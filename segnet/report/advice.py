@@ -172,7 +172,8 @@ def _over_confident(facts: Facts) -> list[str]:
     error = facts.scores["calibration_error"]
     sure = facts.scores["mean_confidence"]
     right = facts.scores["pixel_accuracy"]
-    if error is None or error <= _MISCALIBRATED or sure <= right:
+    # Where it is unsure here and too sure there, neither is true of it.
+    if error is None or error <= _MISCALIBRATED or sure - right < error / 2:
         return []
     return [
         f"It is over-confident: {sure:.1%} sure on average, and {right:.1%} "

@@ -8,7 +8,12 @@ import pytest
 import scipy.stats
 
 from segnet.evaluation import calibration, image_scores, metrics
-from segnet.evaluation.image_scores import ImageScores, rank_correlation
+from segnet.evaluation.image_scores import (
+    ImageScores,
+    difference_intervals,
+    intervals,
+    rank_correlation,
+)
 
 CLASSES = 3
 # Of the world: the rates at which each image's pixels fall into the matrix.
@@ -215,3 +220,12 @@ def test_rank_correlation_is_that_of_scipy():
     assert rank_correlation(one, -one) == pytest.approx(-1)
     assert rank_correlation(one[:2], two[:2]) is None
     assert rank_correlation(one, np.ones(40)) is None
+
+
+def test_one_image_says_nothing_of_others():
+    images = _images(1, np.random.default_rng(1))
+    of_split, of_classes = intervals(images)
+    assert set(of_split) == set(image_scores.SCORES)
+    assert set(of_split.values()) == {None}
+    assert of_classes == [None] * CLASSES
+    assert difference_intervals(images, images) == (of_split, of_classes)

@@ -77,6 +77,10 @@ def test_what_is_weak_is_named(kind, changes, said):
         ("confident",
          {"scores": _scores([[600, 0, 0], [0, 300, 0], [0, 0, 100]],
                             error=0.2, confidence=0.8)}),
+        # Too sure of some, too modest about others.
+        ("confident",
+         {"scores": _scores([[600, 0, 0], [0, 300, 0], [50, 50, 0]],
+                            error=0.1, confidence=0.92)}),
         # As many as there are in the annotations.
         ("specks", {"specks": (0.03, 0.025)}),
         ("specks", {"specks": (0.004, 0.0)}),
