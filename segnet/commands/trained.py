@@ -89,7 +89,8 @@ def _mc_samples(command: Command, config: Config) -> int:
       ConfigError: The run has no dropout.
     """
     if command.mc_samples is None:
-        return MC_SAMPLES if command.uncertainty and config.dropout else 0
+        asked = command.mode == "predict" and command.uncertainty
+        return MC_SAMPLES if asked and config.dropout else 0
     if command.mc_samples and not config.dropout:
         raise ConfigError(
             f"--mc_samples={command.mc_samples}: the run in --workdir="

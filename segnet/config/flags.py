@@ -162,15 +162,15 @@ def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_boolean(
         "tta",
         None,
-        "evaluate, predict: average over mirror images and sizes (0.75, 1 and "
-        "1.25 of the input); takes 7 times as long. Default: with "
+        "evaluate, predict, report: average over mirror images and sizes "
+        "(0.75, 1 and 1.25 of the input); takes 7 times as long. Default: with "
         "--uncertainty.",
         flag_values=values,
     )
     flags.DEFINE_integer(
         "mc_samples",
         None,
-        "evaluate, predict: average over so many passes with dropout "
+        "evaluate, predict, report: average over so many passes with dropout "
         "(Bayesian SegNet), of a run with --dropout; with --tta, its six views "
         f"share them. Default: 0, and {MC_SAMPLES} with --uncertainty.",
         lower_bound=0,
@@ -381,8 +381,7 @@ def parse_command(argv: Sequence[str]) -> Command | str:
         tile_scale=values.tile_scale,
         output_dir=expand_path(values.output_dir),
         checkpoint=expand_path(values.checkpoint),
-        # What is uncertain shows where several looks disagree.
-        tta=values.uncertainty if values.tta is None else values.tta,
+        tta=_tta(values),
         mc_samples=values.mc_samples,
         max_pixels=_max_pixels(values),
         bit_depth=_bit_depth(values.bit_depth),
@@ -419,6 +418,13 @@ def _export_formats(text: str) -> tuple[str, ...]:
                 f"{', '.join(EXPORT_FORMATS)}"
             )
     return formats
+
+
+def _tta(values: flags.FlagValues) -> bool:
+    """Whether to look several times: where looks disagree, all is uncertain."""
+    if values.tta is None:
+        return values.uncertainty and values.mode == "predict"
+    return values.tta
 
 
 def _max_pixels(values: flags.FlagValues) -> int:

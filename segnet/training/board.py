@@ -14,9 +14,13 @@ from segnet.data import resizing, sources
 from segnet.evaluation import inference
 from segnet.images.overlay import colour_labels
 
-__all__ = ["Examples", "draw_confusion", "settings"]
+__all__ = ["Examples", "draw_confusion", "is_shown", "settings"]
 
 _MOST_EXAMPLES = 4
+# Evaluations of a run that are shown; TensorBoard itself keeps no more.
+_MOST_SHOWN = 20
+# Of an image, pixels; the files of a long run are to stay small.
+_EXAMPLE_SIDE = 256
 # A cell of a confusion matrix, pixels; a matrix of many classes stays small.
 _CELL = 24
 _LARGEST_SIDE = 768
@@ -50,11 +54,11 @@ class Examples:
         self._indices = np.unique(places.astype(int)).tolist()
 
     def pictures(self) -> dict[str, np.ndarray]:
-        """Image, annotation and prediction side by side, at the input size.
+        """Image, annotation and prediction side by side.
 
         Returns:
-          For each image uint8 `[input height, 3 input width, 3]`, by a name
-          that stays the same.
+          For each image uint8 `[height, 3 width, 3]`, of the input size or
+          smaller, by a name that stays the same.
 
         Raises:
           DataError: A record is damaged.
@@ -76,8 +80,23 @@ class Examples:
         ):
             labels = inference.labels_at(logits, *size)
             parts = (image, colour_labels(truth), colour_labels(labels))
-            found[f"examples/{index:05d}"] = np.concatenate(parts, 1)
+            step = -(-max(size) // _EXAMPLE_SIDE)
+            found[f"examples/{index:05d}"] = np.concatenate(
+                [part[::step, ::step] for part in parts], 1
+            )
         return found
+
+
+def is_shown(config: Config, epoch: int) -> bool:
+    """Whether the evaluation after an epoch is shown; that of the last one is.
+
+    Args:
+      config: Of the run.
+      epoch: Epochs done.
+    """
+    between = config.evaluate_every_epochs or config.epochs
+    every = between * max(1, -(-config.epochs // (between * _MOST_SHOWN)))
+    return epoch % every == 0 or epoch >= config.epochs
 
 
 def draw_confusion(matrix: np.ndarray) -> np.ndarray:

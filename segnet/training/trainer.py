@@ -15,8 +15,7 @@ from segnet.config.schedule import Stage
 from segnet.evaluation import metrics
 from segnet.progress import say, warn
 from segnet.runtime import distributed
-from segnet.training import ending, health, optim, scoring, stages
-from segnet.training.board import Examples
+from segnet.training import board, ending, health, optim, scoring, stages
 from segnet.training.epoch_losses import EpochLosses
 from segnet.training.metric_writer import first_loss
 from segnet.training.reporting import Reporter
@@ -88,7 +87,7 @@ class Trainer:
             enabled=self._is_chief,
             step=run.step,
         )
-        self._examples = Examples(
+        self._examples = board.Examples(
             run.predictor,
             run.evaluation.source,
             run.config,
@@ -280,6 +279,9 @@ class Trainer:
     def _show(self, scores: dict[str, Any]) -> None:
         """Shows pictures of the evaluation, and weights, in TensorBoard."""
         run = self._run
+        epoch = self._schedule.epoch(run.step)[0]
+        if not board.is_shown(self._config, epoch):
+            return
         variables = run.model.variables if self._config.log_histograms else []
         self._reporter.show(
             run.step, scores, self._examples.pictures(), variables

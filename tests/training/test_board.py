@@ -38,6 +38,25 @@ def test_examples_are_the_same_images_each_time(data_dir):
         np.testing.assert_array_equal(picture, pictures[name])
 
 
+@pytest.mark.parametrize(
+    ("epochs", "between", "shown"),
+    [
+        (3, 1, [1, 2, 3]),
+        (50, 1, [*range(3, 50, 3), 50]),
+        (50, 5, list(range(5, 51, 5))),
+        (7, 5, [5, 7]),
+        (9, 0, [9]),
+    ],
+)
+def test_no_more_evaluations_are_shown_than_tensorboard_keeps(
+    epochs, between, shown
+):
+    config = Config(epochs=epochs, evaluate_every_epochs=between)
+    evaluated = {*range(between or epochs, epochs + 1, between or 1), epochs}
+    found = [e for e in sorted(evaluated) if board.is_shown(config, e)]
+    assert found == shown
+
+
 @pytest.mark.parametrize(("classes", "side"), [(3, 72), (100, 700)])
 def test_a_confusion_matrix_as_a_picture(classes, side):
     picture = board.draw_confusion(np.eye(classes) * 7)
