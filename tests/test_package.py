@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email
+import json
 import re
 import shutil
 import site
@@ -197,12 +198,15 @@ def test_the_python_of_the_page(bin_dir, tmp_path):
 
 @pytest.mark.slow
 def test_the_python_of_readme_in_an_empty_environment(wheel, tmp_path):
-    """Needs the packages of requirements.txt from a registry, or its cache."""
+    """Needs the packages of requirements.txt from a registry, or its cache.
+
+    And those of the extra `export`, with which all files are written.
+    """
     folder = tmp_path / "env"
     venv.create(folder, with_pip=True)
     python = folder / "bin" / "python"
     installed = subprocess.run(
-        [python, "-m", "pip", "install", "--quiet", wheel],
+        [python, "-m", "pip", "install", "--quiet", f"{wheel}[export]"],
         capture_output=True, text=True, check=False, timeout=1800,
     )  # fmt: skip
     assert installed.returncode == 0, installed.stderr
@@ -211,4 +215,13 @@ def test_the_python_of_readme_in_an_empty_environment(wheel, tmp_path):
     options = "max_steps=8, silence='all'"
     pages = ("docs/python.md", "README.md")
     code = "\n".join(_python_of(page, options) for page in pages)
-    _run_code(python, tmp_path, code)
+    # Eight steps leave int8 little to agree with.
+    exported = (
+        "segnet.export('runs/py', formats=['tflite', 'onnx'], force=True)"
+    )
+    _run_code(python, tmp_path, f"{code}\n{exported}")
+    content = tmp_path / "runs" / "py" / "export" / "export.json"
+    rows = json.loads(content.read_text())["formats"]
+    assert len(rows) == 5
+    for row in rows.values():
+        assert row["precision"] == "int8" or row["agreement"] >= 0.999
