@@ -15,7 +15,12 @@ from segnet.evaluation.metrics import MEANS
 from segnet.report import pictures
 from segnet.report.measured import Measured, Network
 
-__all__ = ["check_comparable", "compare", "settings_that_differ"]
+__all__ = [
+    "check_comparable",
+    "compare",
+    "most_changed",
+    "settings_that_differ",
+]
 
 _MOST_CHANGED = 16
 # Fields that say where something lies, or what came of the data.
@@ -105,15 +110,16 @@ def _row(
     two: float | None,
     interval: list[float] | None,
 ) -> dict[str, Any]:
-    known = one is not None and two is not None
-    sure = known and interval is not None and interval[0] * interval[1] > 0
+    difference = None if one is None or two is None else one - two
+    if difference is None:
+        interval = None
     return {
         "title": title,
         "one": one,
         "two": two,
-        "difference": one - two if known else None,  # type: ignore[operator]
-        "interval": interval if known else None,
-        "sure": sure,
+        "difference": difference,
+        "interval": interval,
+        "sure": interval is not None and interval[0] * interval[1] > 0,
     }
 
 

@@ -23,6 +23,7 @@ __all__ = [
     "make_comparison",
     "make_picture",
     "make_unlabelled",
+    "shrink",
 ]
 
 # What can lie over a picture, and how it is called.
@@ -153,6 +154,14 @@ def make_unlabelled(
         (_classes(labels, size, palette), "prediction"),
         (_webp(grey), "uncertainty"),
     ]
+
+
+def shrink(image: np.ndarray) -> np.ndarray:
+    """An image as large as it is on the page, uint8 `[height, width, 3]`."""
+    size = _shown_size(*image.shape[:2])
+    return np.asarray(
+        Image.fromarray(image).resize(size, Image.Resampling.BILINEAR)
+    )
 
 
 def _shown_size(height: int, width: int) -> tuple[int, int]:

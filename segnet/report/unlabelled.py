@@ -6,7 +6,7 @@ import concurrent.futures
 import csv
 import dataclasses
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from segnet.errors import DataError
 from segnet.evaluation import inference
-from segnet.evaluation.ahead import map_ahead
+from segnet.evaluation.ahead import Budget, map_ahead
 from segnet.evaluation.inputs import Source
 from segnet.images import image_files
 from segnet.progress import Progress
@@ -24,8 +24,9 @@ from segnet.report.measured import Network
 __all__ = ["Ranking", "rank"]
 
 _MOST_SHOWN = 24
-# Pictures that are read ahead.
+# Pictures that are read ahead, and what is decoded at a time, in threads.
 _MAX_WAITING = 8
+_MAX_PIXELS = 2**26
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,16 +87,19 @@ def _read(
     sources: Sequence[Source],
     max_pixels: int,
     problems: list[str],
-    advance: Any = lambda count: None,
+    advance: Callable[[int], None] = lambda count: None,
 ) -> Iterator[tuple[tf.Tensor, tuple[Source, np.ndarray]]]:
-    """What the network sees of each picture, with it as it is."""
+    """What the network sees of each picture, with it as the page shows it."""
+    budget = Budget(_MAX_PIXELS)
 
     def load(source: Source) -> DataError | tuple[Any, ...]:
         try:
-            image = image_files.load_image(source.path, max_pixels)
+            with budget.taken(image_files.count_pixels(source.path)):
+                image = image_files.load_image(source.path, max_pixels)
+                seen = network.shrunk(inference.to_tensor(image))
+                return seen, source, pictures.shrink(image)
         except DataError as error:
             return error
-        return network.shrunk(inference.to_tensor(image)), source, image
 
     with concurrent.futures.ThreadPoolExecutor() as pool:
         for loaded in map_ahead(pool, load, sources, limit=_MAX_WAITING):
