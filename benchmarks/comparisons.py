@@ -106,6 +106,7 @@ def create_groups(scale: Scale, data: Dataset) -> list[Group]:
         _input_group(scale, data),
         _converter_group(scale, data),
         _inference_group(scale, data),
+        *(_engine_group(scale, data, name) for name in scale.architectures),
     ]
 
 
@@ -204,3 +205,42 @@ def _inference_group(scale: Scale, data: Dataset) -> Group:
             Row("prediction, forward pass = 1", "predict", "forward"),
         ],
     )
+
+
+def _engine_group(scale: Scale, data: Dataset, architecture: str) -> Group:
+    """Other engines on the exported file, against segnet on a CPU."""
+    settings = {
+        precision: {
+            "config": _config(
+                scale,
+                data,
+                eval_split="val",
+                architecture=architecture,
+                precision=precision,
+            ),
+            "batches": scale.steps,
+        }
+        for precision in ("float32", "bfloat16")
+    }
+    contenders = {
+        f"segnet {name}": Contender("engines:own_labels", each)
+        for name, each in settings.items()
+    } | {
+        f"OpenVINO {name}": Contender("engines:openvino_labels", each)
+        for name, each in settings.items()
+    }
+    contenders["ONNX Runtime"] = Contender(
+        "engines:onnxruntime_labels", settings["float32"]
+    )
+    # ONNX Runtime has no bfloat16 on a CPU.
+    pairs = (
+        ("ONNX Runtime", "float32"),
+        ("OpenVINO float32", "float32"),
+        ("ONNX Runtime", "bfloat16"),
+        ("OpenVINO bfloat16", "bfloat16"),
+    )
+    rows = [
+        Row(f"{name}, segnet {own} = 1", name, f"segnet {own}")
+        for name, own in pairs
+    ]
+    return Group(f"{architecture} engines", contenders, rows)

@@ -15,7 +15,10 @@ __all__ = ["describe_machine", "describe_packages", "format_table"]
 
 # Instructions that decide how fast convolutions are.
 _CPU_FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
-_PACKAGES = ("tensorflow", "numpy", "pillow", "torch", "opencv-python-headless")
+_PACKAGES = (
+    "tensorflow", "numpy", "pillow", "torch", "opencv-python-headless",
+    "onnxruntime", "openvino",
+)  # fmt: skip
 
 
 def describe_machine() -> str:

@@ -21,7 +21,9 @@ from typing import Any
 __all__ = ["Contender", "Work", "measure_in_turn"]
 
 # Packages that some contenders need and training does not.
-_OPTIONAL_PACKAGES = {"cv2", "torch"}
+_OPTIONAL_PACKAGES = {
+    "cv2", "onnx", "onnxruntime", "openvino", "tf2onnx", "torch",
+}  # fmt: skip
 # The work of this process, or of this thread when all share one process.
 _current = threading.local()
 
@@ -61,6 +63,7 @@ def measure_in_turn(
     rounds: int,
     warmups: int,
     in_process: bool = False,
+    clock: str = "perf_counter",
 ) -> dict[str, list[float]]:
     """Runs contenders in turn, each in a process of its own.
 
@@ -69,6 +72,8 @@ def measure_in_turn(
       rounds: Rounds that count.
       warmups: Rounds before them, which do not.
       in_process: Whether all run in this process, to try them quickly.
+      clock: Of `time`; `process_time` counts what the processor did for a
+        contender, in seconds of one core, whatever else the machine does.
 
     Returns:
       Items a second of each round that counts, by name. A contender whose
@@ -91,7 +96,7 @@ def measure_in_turn(
         rates: dict[str, list[float]] = {name: [] for name in workers}
         for _ in range(warmups + rounds):
             for name, worker in workers.items():
-                rates[name].append(_ask(name, worker, _run))
+                rates[name].append(_ask(name, worker, _run, clock))
     return {name: each[warmups:] for name, each in rates.items()}
 
 
@@ -129,9 +134,10 @@ def _create(contender: Contender) -> str:
     return ""
 
 
-def _run() -> float:
+def _run(clock: str) -> float:
     """One round of this worker's contender: items a second."""
+    now = getattr(time, clock)
     prepared = _current.work.prepare()
-    start = time.perf_counter()
+    start = now()
     items = _current.work.run(prepared)
-    return items / (time.perf_counter() - start)
+    return items / (now() - start)

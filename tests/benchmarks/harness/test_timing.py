@@ -50,3 +50,16 @@ def test_a_missing_package_leaves_a_contender_out(files, monkeypatch, capsys):
     )
     assert list(measured) == ["decode"]
     assert "bench: loop needs cv2\n" in capsys.readouterr().err
+
+
+def test_time_of_the_processor_is_that_of_the_contender(files, monkeypatch):
+    monkeypatch.setattr("time.perf_counter", None)
+    work = Contender("conversion:decoding", files | {"repeats": 1})
+    measured = measure_in_turn(
+        {"work": work},
+        rounds=1,
+        warmups=0,
+        in_process=True,
+        clock="process_time",
+    )
+    assert list(measured) == ["work"]
