@@ -18,7 +18,7 @@ leave_out() {
 # Whether there is the command $1, if need be from Debian's package of that name.
 have() {
   command -v "$1" >/dev/null && return
-  ((EUID == 0)) && command -v apt-get >/dev/null || return 1
+  if ((EUID != 0)) || ! command -v apt-get >/dev/null; then return 1; fi
   echo "browser: installing Debian's package $1"
   { apt-get update -qq &&
     DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes \
