@@ -24,8 +24,8 @@ PAGES = (
     *(
         f"docs/{name}.md"
         for name in (
-            "data", "training", "evaluation", "prediction", "python", "deploy",
-            "workers", "migration",
+            "data", "training", "evaluation", "report", "prediction", "python",
+            "deploy", "workers", "migration",
         )
     ),
 )  # fmt: skip
@@ -76,7 +76,7 @@ RUNS = {
     "docs/data.md: Converting": {"=11": "=4", "data/records": "data/r2"},
     "docs/data.md: Drawn scenes": {"data/mine": "data/drawn"},
     "docs/evaluation.md: Evaluate": {**RUN, "OTHER": "data/records"},
-    "docs/evaluation.md: Report": {
+    "docs/report.md: The report, and what the network does not know": {
         **RUN, "OTHER_RUN": "runs/py", "data/unlabelled": "data/pictures",
         " --mc_samples=20": "",  # The run has no dropout.
     },
@@ -103,6 +103,7 @@ NOT_RUN = {
     "docs/data.md: Dividing one pair of folders": "flags without a program",
     "docs/data.md: Cross-validation": "tests/commands/",
     "docs/data.md: CamVid": "a data set from outside",
+    "docs/evaluation.md: The workdir": "installs a package",
     "docs/prediction.md: Films": "installs a package",
     "docs/deploy.md: Deployment": "tests/export/",
     "docs/deploy.md: SavedModel": "tests/export/",
