@@ -21,6 +21,7 @@ __all__ = [
     "Picture",
     "cut_out",
     "make_comparison",
+    "make_pair",
     "make_picture",
     "make_unlabelled",
     "shrink",
@@ -89,6 +90,25 @@ def make_picture(
             "errors": _indexed(wrong, size, _ERRORS),
             "confidence": _webp(sure.resize(size, Image.Resampling.BILINEAR)),
         },
+        width=size[0],
+        height=size[1],
+    )
+
+
+def make_pair(
+    image: np.ndarray, label: np.ndarray, palette: Palette = DEFAULT
+) -> Picture:
+    """Makes the pictures of an image and its annotation.
+
+    Args:
+      image: uint8 `[height, width, 3]`, maybe not of the annotation's size.
+      label: uint8 `[height, width]`.
+      palette: Colour of each class.
+    """
+    size = _shown_size(*label.shape)
+    return Picture(
+        image=_photo(image, size),
+        layers={"truth": _classes(label, size, palette)},
         width=size[0],
         height=size[1],
     )
