@@ -64,7 +64,17 @@ def convert(argv: Sequence[str] | None = None) -> int:
     """Packs folders into records; see `segnet.convert.program.main`."""
     from segnet.convert import program
 
-    return program.main(argv)
+    return program.main(argv, _report_data)
+
+
+def _report_data(data_dir: str) -> str:
+    """Makes the report of a folder of records; TensorFlow comes with it."""
+    from segnet.commands import prepared
+
+    with prepared("cpu"):
+        from segnet.commands import data_report
+
+        return data_report.report(data_dir)
 
 
 def import_annotations(argv: Sequence[str]) -> int:

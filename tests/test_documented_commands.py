@@ -74,6 +74,7 @@ RUNS = {
         "tensorboard --logdir=": "test -d ",
     },
     "docs/data.md: Converting": {"=11": "=4", "data/records": "data/r2"},
+    "docs/data.md: Look at the data": {"=11": "=4", "data/records": "data/r4"},
     "docs/data.md: Drawn scenes": {"data/mine": "data/drawn"},
     "docs/evaluation.md: Evaluate": {**RUN, "OTHER": "data/records"},
     "docs/report.md: The report, and what the network does not know": {

@@ -41,14 +41,17 @@ def run(
     with prepared(command.config.device):
         if command.mode == "train":
             return _train(command, after_step)
-        from segnet.commands import evaluate, export, predict, report
+        from segnet.commands import data_report, evaluate, export, predict
+        from segnet.commands import report as run_report
 
         if command.mode == "evaluate":
             return evaluate.run(command)
         if command.mode == "export":
             return export.run(command)
+        if command.mode == "report" and command.config.workdir:
+            return run_report.run(command)
         if command.mode == "report":
-            return report.run(command)
+            return data_report.run(command)
         return predict.run(command)
 
 

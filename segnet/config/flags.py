@@ -475,7 +475,8 @@ def check_command(command: Command) -> None:
     Raises:
       ConfigError: Naming the flag, its value and a remedy.
     """
-    if not command.config.workdir:
+    of_data = command.mode == "report" and command.config.data_dir
+    if not command.config.workdir and not of_data:
         raise ConfigError(
             "--workdir is missing: the folder for everything that a run "
             "writes, for example --workdir=runs/first"

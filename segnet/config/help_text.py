@@ -21,7 +21,8 @@ modes (`main.py evaluate` is short for `main.py --mode=evaluate`)
   evaluate  scores the network of --workdir on its evaluation split
   predict   labels --image_path with the network of --workdir
   report    makes a page that shows how good the network of --workdir is, and
-            where it is wrong
+            where it is wrong; without --workdir, one that shows what is in
+            --data_dir, and what looks wrong there
   export    writes that network as a file that runs without this program
 
 examples

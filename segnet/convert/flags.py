@@ -37,7 +37,7 @@ __all__ = ["Settings", "help_text", "parse_flags"]
 _TEXTS = ("images_dir", "annotations_dir", "output_dir", "list_file", "split",
           "group_by", "class_names", "label_map", "void_labels", "resize",
           "silence")  # fmt: skip
-_SWITCHES = ("skip_invalid", "overwrite", "verify_only")
+_SWITCHES = ("skip_invalid", "overwrite", "verify_only", "report")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,6 +72,7 @@ class Settings:
     skip_invalid: bool
     overwrite: bool
     verify_only: bool
+    report: bool
     silence: frozenset[str]
 
 
@@ -114,6 +115,7 @@ def parse_flags(argv: Sequence[str]) -> Settings:
         skip_invalid=given["skip_invalid"],
         overwrite=given["overwrite"],
         verify_only=given["verify_only"],
+        report=given["report"],
         choice=parse_choice(given),
         num_classes=len(names),
         class_names=names,
@@ -175,6 +177,11 @@ def _define() -> flags.FlagValues:
 
 
 def _check_required(given: dict[str, Any]) -> None:
+    if given["verify_only"] and given["report"]:
+        raise ConfigError(
+            "--verify_only writes nothing, --report a page: leave one out, or "
+            "make the page with main.py --mode=report --data_dir=..."
+        )
     inputs = ["images_dir", "annotations_dir"]
     if not given["label_map"]:
         inputs.append("num_classes")

@@ -69,6 +69,9 @@ HELP = {
     "overwrite": "replace the split if it is there",
     "silence": "warnings not to show: all, or names with commas between them: "
     f"{', '.join(WARNINGS)}",
+    "report": "at the end, make OUTPUT_DIR/report/index.html: a page with the "
+    "pairs as overlay and as the network sees them, the classes, and what "
+    "looks wrong: odd labels, images that are there twice",
     "verify_only": "write nothing: check the input folders completely, and, "
     "if --output_dir has the split, all its records; either may be left out",
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from segnet import environment, signals
 from segnet.convert import (
@@ -29,11 +29,15 @@ _TERMINATED = 143
 _KEPT = "nothing kept but what was complete"
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(
+    argv: Sequence[str] | None = None,
+    make_report: Callable[[str], str] | None = None,
+) -> int:
     """Runs the tool.
 
     Args:
       argv: The arguments, the program's name first; None takes the process's.
+      make_report: Makes the report of a folder of records, and gives its path.
 
     Returns:
       The exit status: 0 done; 1 bad data or nothing could be written; 2 bad
@@ -51,6 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         else:
             with signals.signals_raised():
                 convert(settings)
+                if settings.report and make_report is not None:
+                    print(f"report: {make_report(settings.output_dir)}")
     except UserError as error:
         print(f"convert_to_tfrecord: {error}", file=sys.stderr)
         return error.exit_status

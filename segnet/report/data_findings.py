@@ -8,7 +8,7 @@ what the data is like.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from PIL import Image
@@ -69,6 +69,8 @@ _RING = 3
 _ROWS, _COLUMNS = 16, 16
 # Bits that may differ, of 256; and the mean difference of grey values.
 _BITS, _GREY = 12, 6.0
+# So much lighter or darker one may be as a whole.
+_LIGHTER = 48.0
 # Images that are compared with all others at a time.
 _CHUNK = 512
 
@@ -161,8 +163,8 @@ def _count_specks(label: np.ndarray, num_classes: int) -> int:
 
 
 def find(
-    looks: dict[str, Sequence[Look]],
-    digests: dict[str, Sequence[str]],
+    looks: Mapping[str, Sequence[Look]],
+    digests: Mapping[str, Sequence[str]],
     class_names: Sequence[str],
 ) -> list[Finding]:
     """Finds what to look at again.
@@ -183,7 +185,7 @@ def find(
     return sorted(found, key=lambda x: (order.index(x.kind), -x.weight))
 
 
-def _twice(digests: dict[str, Sequence[str]]) -> Iterator[Finding]:
+def _twice(digests: Mapping[str, Sequence[str]]) -> Iterator[Finding]:
     """Images of the same bytes."""
     places: dict[str, list[tuple[str, int]]] = {}
     for split, of_split in digests.items():
@@ -192,13 +194,21 @@ def _twice(digests: dict[str, Sequence[str]]) -> Iterator[Finding]:
     for images in places.values():
         if len(images) > 1:
             names = sorted({split for split, _ in images})
-            kind = "shared" if len(names) > 1 else "same"
-            text = f"{len(images)} times, in {' and '.join(names)}"
-            yield Finding(kind, text, tuple(images))
+            if len(names) == 1:
+                text = f"{len(images)} times in {names[0]}"
+                yield Finding("same", text, tuple(images))
+            elif any(_are_apart(x, y) for x in names for y in names):
+                text = f"{len(images)} times, in {' and '.join(names)}"
+                yield Finding("shared", text, tuple(images))
+
+
+def _are_apart(split: str, other: str) -> bool:
+    """Not such as train and trainval, which are meant to share images."""
+    return split not in other and other not in split
 
 
 def _alike(
-    looks: dict[str, Sequence[Look]], digests: dict[str, Sequence[str]]
+    looks: Mapping[str, Sequence[Look]], digests: Mapping[str, Sequence[str]]
 ) -> Iterator[Finding]:
     """Pairs of images that look the same, and are not the same file."""
     places = [(split, i) for split, x in looks.items() for i in range(len(x))]
@@ -211,7 +221,8 @@ def _alike(
     ]
     signs = np.array([look.bits for look in every], np.float32) * 2 - 1
     greys = np.array([look.grey for look in every], np.float32)
-    greys -= greys.mean((1, 2), keepdims=True)
+    means = greys.mean((1, 2))
+    greys -= means[:, None, None]
     for start in range(0, len(every), _CHUNK):
         agreed = signs[start : start + _CHUNK] @ signs.T
         # So many bits more agree than do not.
@@ -221,14 +232,16 @@ def _alike(
             same = keys[one] is not None and keys[one] == keys[other]
             if other <= one or same:
                 continue
+            names = places[one][0], places[other][0]
+            if names[0] != names[1] and not _are_apart(*names):
+                continue
             gap = float(np.abs(greys[one] - greys[other]).mean())
-            if gap <= _GREY:
+            lighter = abs(float(means[one] - means[other]))
+            if gap <= _GREY and lighter <= _LIGHTER:
                 yield _pair(places[one], places[other], gap)
 
 
-def _pair(
-    one: tuple[str, int], other: tuple[str, int], gap: float
-) -> Finding:
+def _pair(one: tuple[str, int], other: tuple[str, int], gap: float) -> Finding:
     shared = one[0] != other[0]
     where = f"in {one[0]} and {other[0]}" if shared else f"in {one[0]}"
     return Finding(
@@ -287,7 +300,7 @@ def _usual_specks(
 
 def _rare_classes(
     split: str,
-    looks: dict[str, Sequence[Look]],
+    looks: Mapping[str, Sequence[Look]],
     class_names: Sequence[str],
 ) -> Iterator[Finding]:
     """Classes that one image of a split has, or none though others do."""

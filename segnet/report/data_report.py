@@ -92,7 +92,7 @@ def make_page(
         be read.
     """
     with tf.device("/device:CPU:0"):
-        found = _open(data_dir, names or splits.list_splits(data_dir))
+        found = _open(data_dir, names)
         looks = {split.manifest.split: _look_at_all(split) for split in found}
         findings = find(
             looks,
@@ -118,12 +118,19 @@ def make_page(
 
 def _open(data_dir: str, names: Sequence[str]) -> list[_Split]:
     """Opens splits, the largest, which is learned from, first."""
-    if not names:
+    there = names or splits.list_splits(data_dir)
+    manifests = [splits.read_manifest(data_dir, name) for name in there]
+    # Not those of folds, whose shards are those of the other folds.
+    manifests = [
+        manifest
+        for manifest in manifests
+        if names or manifest.shards[0].file.startswith(f"{manifest.split}-")
+    ]
+    if not manifests:
         raise DataError(
             f"{data_dir}: has no split; give the folder that "
             "tools/convert_to_tfrecord.py wrote"
         )
-    manifests = [splits.read_manifest(data_dir, name) for name in names]
     for manifest in manifests[1:]:
         if manifest.class_names != manifests[0].class_names:
             raise DataError(
@@ -153,9 +160,7 @@ def _look_at_all(split: _Split) -> list[Look]:
     with Progress(manifest.num_records, unit="image", label=label) as progress:
         for image, label_map in small.read(dataset):
             looks.append(
-                look_at(
-                    image.numpy(), label_map.numpy(), manifest.num_classes
-                )
+                look_at(image.numpy(), label_map.numpy(), manifest.num_classes)
             )
             progress.advance(1)
     return looks
@@ -257,16 +262,22 @@ def _wrong(
                 "heading": heading,
                 "meaning": meaning,
                 "count": len(own),
+                "shown": len(shown),
                 "texts": [x.text for x in own if not x.images],
                 "cards": [
                     {
                         "text": finding.text,
                         "pairs": [
-                            _card(by_name[name], index, finding.text, palette)
+                            _card(
+                                by_name[name],
+                                index,
+                                f"{number}. {finding.text}",
+                                palette,
+                            )
                             for name, index in finding.images[:_MOST_OF_ONE]
                         ],
                     }
-                    for finding in shown
+                    for number, finding in enumerate(shown, 1)
                     if finding.images
                 ],
             }
