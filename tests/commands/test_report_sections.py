@@ -46,6 +46,7 @@ def test_two_runs_are_compared(workdir, other):
     assert "looks better" not in words and "is not known" not in words
 
 
+@pytest.mark.slow
 def test_images_that_the_other_run_knows_are_said(
     workdir, folders, tmp_path, data_dir
 ):

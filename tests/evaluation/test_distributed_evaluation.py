@@ -25,6 +25,7 @@ def dropped(data_dir, tmp_path_factory):
     return workdir
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("extra", [(), ("--mc_samples=3",)])
 def test_scores_table_and_intervals_are_those_of_one(extra, dropped, tmp_path):
     # One image a pass: sums of another batch are rounded otherwise.
