@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 import pyspng
@@ -220,12 +221,13 @@ def check_pixels(data: bytes) -> np.ndarray:
     )
     unpacker = isal_zlib.decompressobj()
     try:
-        # More than there should be does no harm.
         rows = unpacker.decompress(packed, expected + 1)
+        # More than there should be does no harm, if it is whole.
+        whole = unpacker.eof or _ends(unpacker, expected)
     # The stub of isal has it as a value: "Exception type must be derived from".
     except IsalError as error:  # type: ignore[misc]
         raise ValueError(str(error)) from None
-    if len(rows) < expected or not (unpacker.eof or len(rows) > expected):
+    if len(rows) < expected or not whole:
         raise ValueError("pixels are missing")
     values, position = np.frombuffer(rows, np.uint8), 0
     for count, row_bytes in groups:
@@ -234,6 +236,19 @@ def check_pixels(data: bytes) -> np.ndarray:
             raise ValueError("unknown filter")
         position = end
     return values
+
+
+def _ends(unpacker: Any, limit: int) -> bool:
+    """Whether the rest comes to an end, after `limit` bytes at most."""
+    while limit >= 0:
+        # What is held back inside comes out, too.
+        piece = unpacker.decompress(unpacker.unconsumed_tail, _PIECE_BYTES)
+        limit -= len(piece)
+        if unpacker.eof:
+            return True
+        if not piece:
+            return False
+    return False
 
 
 def may_be_below(data: bytes, filtered: np.ndarray, limit: int) -> bool:

@@ -94,6 +94,8 @@ _PASSES = zlib.compress(bytes((1 + 3) * 2 + 1 + 6 + 2 * (1 + 3) + 2 * (1 + 9)))
         (_file(_PACKED, 3, 4, colour=2), None),
         (_file(_PACKED + b"more", 3, 4, colour=2), None),
         (_file(zlib.compress(_ROWS + bytes(99)), 3, 4, colour=2), None),
+        (_file(zlib.compress(_ROWS + bytes(99))[:-6], 3, 4, colour=2),
+         "pixels are missing"),
         (_file(_PASSES, 3, 4, colour=2, methods=(0, 0, 1)), None),
         (_file(_PACKED, 3, 5, colour=2), "pixels are missing"),
         (_file(_PACKED, 4, 4, colour=2), "pixels are missing"),
