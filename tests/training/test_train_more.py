@@ -108,9 +108,10 @@ def _signal_at_call(number, function):
 @pytest.mark.parametrize(
     ("owner", "number"),
     [
-        # 5 images, 4 a pass: the first and the last pass of the evaluations.
+        # 5 images, 4 a pass: the first and the last pass of the evaluations,
+        # between which are those of TensorBoard's pictures.
         (inference.Predictor, 1),
-        pytest.param(inference.Predictor, 4, marks=pytest.mark.slow),
+        pytest.param(inference.Predictor, 6, marks=pytest.mark.slow),
         pytest.param(recalibration.Recalibration, 2, marks=pytest.mark.slow),
     ],
 )
