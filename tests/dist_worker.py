@@ -9,6 +9,7 @@ than a tiny run.
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -37,7 +38,12 @@ def smooth_network() -> None:
 
 
 def work(folder: Path, name: str, arguments: list[str]) -> None:
-    """Trains by the flags given and saves this rank's weights."""
+    """Trains by the flags given and saves this rank's weights.
+
+    `{rank}` in a flag is the number of the worker: hosts with other files.
+    """
+    rank = os.environ.get("HOROVOD_RANK", "0")
+    arguments = [flag.replace("{rank}", rank) for flag in arguments]
     command = flags.parse_command(
         ["dist_worker.py", f"--workdir={folder / name}", *arguments]
     )

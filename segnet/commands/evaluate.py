@@ -43,7 +43,11 @@ def score(command: Command) -> Scored:
     """Scores a split: as `Evaluation`, with what they are of."""
     trained = load_trained(command)
     config = trained.config
-    manifest = read_manifest(config.data_dir, config.eval_split)
+    manifest = read_manifest(
+        config.data_dir,
+        config.eval_split,
+        whole=config.shard_placement == "all",
+    )
     sources.check_classes(manifest, config.class_names, config.data_dir)
     evaluation = Evaluation(
         trained.predictor,
@@ -62,7 +66,7 @@ def score(command: Command) -> Scored:
         "tta": command.tta,
         "mc_samples": command.mc_samples or 0,
     }
-    names = evaluation.image_names() if distributed.is_chief() else []
+    names = evaluation.image_names()
     return Scored(config, scores, images, names)
 
 

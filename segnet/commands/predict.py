@@ -150,7 +150,10 @@ def _tiling(command: Command, config: Config) -> Tiling:
 def _training_scale(config: Config) -> float:
     """The factor from training images, by their median, to their input."""
     try:
-        manifest = read_manifest(config.data_dir, config.train_split)
+        # Its sizes alone are asked for, not the shards.
+        manifest = read_manifest(
+            config.data_dir, config.train_split, whole=False
+        )
     except DataError:
         return 1.0
     areas = [

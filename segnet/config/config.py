@@ -227,6 +227,12 @@ class Config:
         "Keep the decoded training split in memory (uint8).",
         choices=("none", "memory"),
     )
+    shard_placement: str = _field(
+        "all",
+        "Which shards a worker reads: all, or split: each worker a part of its "
+        "own, which need not be within reach of the others.",
+        choices=("all", "split"),
+    )
     log_every_steps: int = _field(10, "Steps between log lines.", minimum=1)
     evaluate_every_epochs: int = _field(
         1, "Epochs between evaluations; 0: only at the end.", minimum=0

@@ -39,7 +39,8 @@ CHANGEABLE_ON_RESUME = frozenset({
     "early_stopping_epochs", "elastic", "epochs", "eval_batch_size",
     "eval_split", "evaluate_every_epochs", "keep_checkpoints",
     "log_every_steps", "log_histograms", "log_to", "max_steps",
-    "profile_steps", "run_eagerly", "silence", "train_split", "workdir",
+    "profile_steps", "run_eagerly", "shard_placement", "silence",
+    "train_split", "workdir",
 })  # fmt: skip
 # What evaluate and predict may change: where the data lies and how to
 # compute, not what was trained.
@@ -94,6 +95,11 @@ def validate(config: Config) -> None:
         raise ConfigError(
             f"--early_stopping_epochs={config.early_stopping_epochs} needs "
             "evaluations; give --evaluate_every_epochs=1"
+        )
+    if config.elastic and config.shard_placement == "split":
+        raise ConfigError(
+            "--elastic and --shard_placement=split exclude each other: workers "
+            "that come and go would have parts of others to read; leave one out"
         )
     if config.encoder_weights and config.width_multiplier != 1.0:
         raise ConfigError(

@@ -7,6 +7,8 @@ workers need not talk to each other to take disjoint records.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 
 from segnet.config.schedule import Stage
@@ -60,6 +62,7 @@ def create_train_dataset(
     seed: int,
     shard_index: int,
     shard_count: int,
+    part: Sequence[int] | None = None,
 ) -> tf.data.Dataset:
     """Batches of one stage of a run, from any step on.
 
@@ -73,6 +76,10 @@ def create_train_dataset(
       shard_index: Number of this worker.
       shard_count: Number of workers; each takes its slice of every global
         batch.
+      part: The number in the split of each record of `source`, where this
+        worker has a part of its own and takes all of its batches from it. If
+        an epoch's batches need more records than the part has, some come
+        twice; if they need fewer, some do not come in that epoch.
 
     Returns:
       Dataset of (uint8 `[batch, height, width, 3]`, int32 `[batch, height,
@@ -86,6 +93,10 @@ def create_train_dataset(
             f"worker {shard_index} of {shard_count} does not exist"
         )
     batch = stage.batch_size
+    if part is not None:
+        shard_index, shard_count = 0, 1
+        with tf.device("/device:CPU:0"):
+            numbers = tf.constant(part, tf.int64)
 
     @tf.autograph.experimental.do_not_convert
     def sample(number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -93,14 +104,17 @@ def create_train_dataset(
         epoch = stage.first_epoch + step // stage.steps_per_epoch
         position = (step % stage.steps_per_epoch) * batch * shard_count
         position += shard_index * batch + number % batch
-        index = record_at(position, epoch, seed, source.num_records)
+        index = record_at(
+            position % source.num_records, epoch, seed, source.num_records
+        )
         image, label = source(index)
         return augment_lib.augment(
             image,
             label,
             # Distinct for every (epoch, record) of a run.
             tf.stack([tf.constant(seed, tf.int64),
-                      epoch * source.num_records + index]),
+                      epoch * source.manifest.num_records
+                      + (index if part is None else numbers[index])]),
             height=stage.height,
             width=stage.width,
             window=stage.window,

@@ -6,7 +6,8 @@ Records are read by their offset, which the manifest holds.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ import tensorflow as tf
 from segnet.errors import DataError
 from segnet.records.encoding import FILENAME
 from segnet.records.framing import check_lengths
-from segnet.records.manifest import Manifest
+from segnet.records.manifest import Manifest, Shard
 from segnet.records.reading import (
     decode_record,
     num_parallel_calls,
@@ -23,8 +24,8 @@ from segnet.records.reading import (
     pipeline_options,
     read_record,
 )
-from segnet.records.splits import read_manifest
-from segnet.records.verify import explain_damage, verify_split
+from segnet.records.splits import check_shards, read_manifest
+from segnet.records.verify import explain_damage, verify_shards
 from segnet.records.watch import Watch
 
 __all__ = ["RecordSource", "Splits", "check_classes", "read_splits"]
@@ -40,6 +41,7 @@ class RecordSource:
         *,
         cache: bool,
         smallest: tuple[int, int] | None = None,
+        shards: Sequence[Shard] | None = None,
     ) -> None:
         """Opens a split.
 
@@ -49,28 +51,34 @@ class RecordSource:
           cache: Whether to decode all of it now and keep it in memory.
           smallest: Height and width that are enough of an image; see
             `records.reading.decode_record`.
+          shards: Those that are opened, in the order of the manifest; None:
+            all. Records are numbered within them.
 
         Raises:
           DataError: If the split has changed since its manifest was read, a
             record is not as long as that says or, when `cache` is set, one is
             damaged.
         """
-        self._watch = Watch(manifest, data_dir)
-        paths = manifest.paths(data_dir)
-        for path, shard in zip(paths, manifest.shards, strict=True):
+        if shards is not None:
+            check_shards(data_dir, shards)
+        self._watch = Watch(manifest, data_dir, shards)
+        self._shards = shards
+        opened = manifest.shards if shards is None else shards
+        paths = [os.path.join(data_dir, shard.file) for shard in opened]
+        for path, shard in zip(paths, opened, strict=True):
             check_lengths(path, shard)
         self.manifest = manifest
         self.data_dir = data_dir
         self._smallest = smallest
-        self.num_records = manifest.num_records
+        self.num_records = sum(shard.records for shard in opened)
         shard_of: list[int] = []
         offsets: list[int] = []
-        for number, shard in enumerate(manifest.shards):
+        for number, shard in enumerate(opened):
             shard_of += [number] * shard.records
             offsets += shard.offsets
         # On the host, where tf.data reads them, whatever computes.
         with tf.device("/device:CPU:0"):
-            self._paths = tf.constant(paths)
+            self._paths = tf.constant(paths, tf.string)
             self._shard_of = tf.constant(shard_of, tf.int32)
             self._offsets = tf.constant(offsets, tf.int64)
         # Read from the files until all of it is in memory.
@@ -137,7 +145,8 @@ class RecordSource:
             )
             end = starts[index] + flat.size
             if end > most:
-                verify_split(self.data_dir, self.manifest.split)
+                # It says by name which record is larger than it can be.
+                verify_shards(self.manifest, self.data_dir, self._shards)
             buffer[starts[index] : end] = flat
             starts[index + 1] = end
             sizes[index] = *image.shape[:2], *label.shape
@@ -174,7 +183,7 @@ class RecordSource:
             # Around the reading alone: what is done with an element can fail
             # with the same kinds of error.
             with (
-                explain_damage(self.manifest, self.data_dir),
+                explain_damage(self.manifest, self.data_dir, self._shards),
                 self._watch.explain(),
             ):
                 element = next(elements, None)
@@ -199,13 +208,16 @@ class Splits:
     evaluation: Manifest
 
 
-def read_splits(data_dir: str, train_split: str, eval_split: str) -> Splits:
+def read_splits(
+    data_dir: str, train_split: str, eval_split: str, *, whole: bool = True
+) -> Splits:
     """Reads both manifests.
 
     Args:
       data_dir: Folder of the shards.
       train_split: Name of the training split.
       eval_split: Name of the evaluation split.
+      whole: Whether all of their shards must be there.
 
     Returns:
       Both manifests.
@@ -214,8 +226,8 @@ def read_splits(data_dir: str, train_split: str, eval_split: str) -> Splits:
       DataError: If one is missing or damaged or has no labelled pixel, or
         their classes differ.
     """
-    train = read_manifest(data_dir, train_split)
-    evaluation = read_manifest(data_dir, eval_split)
+    train = read_manifest(data_dir, train_split, whole=whole)
+    evaluation = read_manifest(data_dir, eval_split, whole=whole)
     if train.class_names != evaluation.class_names:
         raise DataError(
             f"{data_dir}: splits '{train_split}' and '{eval_split}' differ: "

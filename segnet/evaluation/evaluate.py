@@ -5,7 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import dataclasses
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from segnet.config import Config
 from segnet.config.schedule import eval_batch_size
-from segnet.data import datasets, sources
+from segnet.data import datasets, placement, sources
 from segnet.evaluation import boundary, calibration, inference, metrics
 from segnet.evaluation.ahead import map_ahead
 from segnet.evaluation.image_scores import (
@@ -65,9 +65,21 @@ class Evaluation:
         self._are_logits = are_logits
         self._config = config
         self._class_names = manifest.class_names
-        self._source = sources.RecordSource(
-            manifest, config.data_dir, cache=False
-        )
+        self._num_records = manifest.num_records
+        # The number of each record that this worker reads, if it has a part of
+        # its own.
+        self._part: Sequence[int] | None = None
+        if config.shard_placement == "all":
+            self._source = sources.RecordSource(
+                manifest, config.data_dir, cache=False
+            )
+        else:
+            self._source, self._part = placement.PlacedSplit(
+                manifest,
+                config.data_dir,
+                rank=distributed.rank(),
+                size=distributed.size(),
+            ).part()
         self._pad = pad
 
     def __call__(
@@ -123,7 +135,7 @@ class Evaluation:
           DataError: A record is damaged.
         """
         number = len(self._class_names)
-        table = _Table(self._source.num_records, number)
+        table = _Table(self._num_records, number)
 
         def score(
             index: int, logits: tf.Tensor, truth: np.ndarray, number: int
@@ -151,8 +163,19 @@ class Evaluation:
         return self._source
 
     def image_names(self) -> list[str]:
-        """File names of the images, in the order of the records."""
-        return self._source.image_names()
+        """File names of the images, in the order of the records.
+
+        Called by all workers alike; others than rank 0 may get none.
+        """
+        if self._part is None:
+            return self._source.image_names() if distributed.is_chief() else []
+        own = [list(self._part), self._source.image_names()]
+        names = {
+            record: name
+            for records, found in distributed.allgather_json(own)
+            for record, name in zip(records, found, strict=True)
+        }
+        return [names[record] for record in range(self._num_records)]
 
     def _scored(
         self,
@@ -170,7 +193,9 @@ class Evaluation:
         """
         # Asked at each call: an elastic run has other workers by then.
         rank, size = distributed.rank(), distributed.size()
-        share = range(rank, self._source.num_records, size)
+        share: Sequence[int] = range(rank, self._num_records, size)
+        if self._part is not None:
+            rank, size, share = 0, 1, self._part
         progress = Progress(
             len(share),
             unit="image",
@@ -213,7 +238,7 @@ class Evaluation:
             self._predictor,
             guard(self._source.read(dataset)),
             # The same in training and evaluation alone: one shape is traced.
-            min(eval_batch_size(self._config), self._source.num_records),
+            min(eval_batch_size(self._config), self._num_records),
             pad=self._pad,
         )
 

@@ -6,6 +6,7 @@ No TensorFlow for local files: the converter does without.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 from segnet.errors import DataError
 from segnet.files import (
@@ -18,7 +19,13 @@ from segnet.files import (
 from segnet.progress import command_line
 from segnet.records.manifest import Manifest, Shard
 
-__all__ = ["has_manifest", "list_splits", "manifest_path", "read_manifest"]
+__all__ = [
+    "check_shards",
+    "has_manifest",
+    "list_splits",
+    "manifest_path",
+    "read_manifest",
+]
 
 
 def manifest_path(data_dir: str | os.PathLike[str], split: str) -> str:
@@ -46,10 +53,17 @@ def list_splits(data_dir: str | os.PathLike[str]) -> list[str]:
     ]
 
 
-def read_manifest(data_dir: str | os.PathLike[str], split: str) -> Manifest:
+def read_manifest(
+    data_dir: str | os.PathLike[str], split: str, *, whole: bool = True
+) -> Manifest:
     """Reads a split's manifest and checks that its shards are there, whole.
 
     Shards are checked by size; `verify_split` reads them.
+
+    Args:
+      data_dir: Folder of the split.
+      split: Its name.
+      whole: Whether all shards must be there; else none is looked at.
 
     Raises:
       DataError: Manifest missing, malformed or of another schema version;
@@ -77,11 +91,21 @@ def read_manifest(data_dir: str | os.PathLike[str], split: str) -> Manifest:
             f"{path}: is the manifest of split '{manifest.split}'; give it "
             "its own name back"
         )
-    for shard, file_path in zip(
-        manifest.shards, manifest.paths(data_dir), strict=True
-    ):
-        _check_size(file_path, shard)
+    if whole:
+        check_shards(data_dir, manifest.shards)
     return manifest
+
+
+def check_shards(
+    data_dir: str | os.PathLike[str], shards: Sequence[Shard]
+) -> None:
+    """Checks that shards are there, by their size.
+
+    Raises:
+      DataError: One is missing or of another size than the manifest says.
+    """
+    for shard in shards:
+        _check_size(os.path.join(data_dir, shard.file), shard)
 
 
 def _check_size(path: str, shard: Shard) -> None:

@@ -7,9 +7,10 @@ and a manifest, SPLIT.json.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -19,7 +20,7 @@ from segnet.errors import DataError
 from segnet.files import file_sha256, reason
 from segnet.records import encoding
 from segnet.records.framing import check_lengths
-from segnet.records.manifest import Manifest
+from segnet.records.manifest import Manifest, Shard
 from segnet.records.reading import (
     decode_record,
     num_parallel_calls,
@@ -30,7 +31,7 @@ from segnet.records.reading import (
 from segnet.records.splits import manifest_path, read_manifest
 from segnet.records.statistics import Statistics
 
-__all__ = ["explain_damage", "verify_split"]
+__all__ = ["explain_damage", "verify_shards", "verify_split"]
 
 _ASSERTION = re.compile(r"assertion failed: \[(.*?)\].*")
 # What a damaged shard can look like to who reads it through tf.data.
@@ -55,16 +56,7 @@ def verify_split(data_dir: str | os.PathLike[str], split: str) -> Manifest:
         count is wrong. The message names file and record.
     """
     manifest = read_manifest(data_dir, split)
-    paths = manifest.paths(data_dir)
-    for shard, path in zip(manifest.shards, paths, strict=True):
-        check_lengths(path, shard)
-    statistics = _read_all(manifest, paths)
-    for shard, path in zip(manifest.shards, paths, strict=True):
-        if file_sha256(path) != shard.sha256:
-            raise DataError(
-                f"{path}: contents changed since the conversion (sha256); "
-                "convert the split again with --overwrite"
-            )
+    statistics = _read_shards(manifest, data_dir)
     expected = statistics.fields()
     if not manifest.image_digests:  # written before there were any
         expected["image_digests"] = ()
@@ -77,9 +69,54 @@ def verify_split(data_dir: str | os.PathLike[str], split: str) -> Manifest:
     return manifest
 
 
+def verify_shards(
+    manifest: Manifest,
+    data_dir: str | os.PathLike[str],
+    shards: Sequence[Shard] | None,
+) -> None:
+    """Reads some shards of a split and checks each against the manifest.
+
+    Args:
+      manifest: Of the split.
+      data_dir: Folder of the shards.
+      shards: Those that are read; None: all, as `verify_split`.
+
+    Raises:
+      DataError: One is damaged, missing or changed.
+    """
+    if shards is None:
+        verify_split(data_dir, manifest.split)
+    else:
+        part = dataclasses.replace(manifest, shards=tuple(shards))
+        _read_shards(part, data_dir)
+
+
+def _read_shards(
+    manifest: Manifest, data_dir: str | os.PathLike[str]
+) -> Statistics:
+    """Reads the shards of a manifest, and gives what their records add up to.
+
+    Raises:
+      DataError: One is damaged, missing or changed.
+    """
+    paths = manifest.paths(data_dir)
+    for shard, path in zip(manifest.shards, paths, strict=True):
+        check_lengths(path, shard)
+    statistics = _read_all(manifest, paths)
+    for shard, path in zip(manifest.shards, paths, strict=True):
+        if file_sha256(path) != shard.sha256:
+            raise DataError(
+                f"{path}: contents changed since the conversion (sha256); "
+                "convert the split again with --overwrite"
+            )
+    return statistics
+
+
 @contextlib.contextmanager
 def explain_damage(
-    manifest: Manifest, data_dir: str | os.PathLike[str]
+    manifest: Manifest,
+    data_dir: str | os.PathLike[str],
+    shards: Sequence[Shard] | None = None,
 ) -> Iterator[None]:
     """A context in which records are read: damage is reported by name.
 
@@ -90,6 +127,7 @@ def explain_damage(
     Args:
       manifest: Of the split.
       data_dir: Folder of its shards.
+      shards: Those that are read; None: all.
 
     Raises:
       DataError: A shard is damaged, missing or changed.
@@ -97,7 +135,7 @@ def explain_damage(
     try:
         yield
     except _READING_ERRORS:
-        verify_split(data_dir, manifest.split)
+        verify_shards(manifest, data_dir, shards)
         raise
 
 

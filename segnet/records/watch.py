@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from segnet.errors import DataError
 from segnet.files import file_errors, gfile
-from segnet.records.manifest import Manifest
+from segnet.records.manifest import Manifest, Shard
 from segnet.records.splits import manifest_path, read_manifest
 
 __all__ = ["Watch"]
@@ -23,23 +23,29 @@ class Watch:
     """
 
     def __init__(
-        self, manifest: Manifest, data_dir: str | os.PathLike[str]
+        self,
+        manifest: Manifest,
+        data_dir: str | os.PathLike[str],
+        shards: Sequence[Shard] | None = None,
     ) -> None:
         """Begins to watch.
 
         Args:
           manifest: Of the split, as it was read.
           data_dir: Folder of its shards.
+          shards: Those that are read; None: all.
 
         Raises:
           DataError: The manifest there is another one already.
         """
         path = manifest_path(data_dir, manifest.split)
-        self._before = {
-            path: _identity(path) for path in (path, *manifest.paths(data_dir))
-        }
+        whole = shards is None
+        shards = manifest.shards if shards is None else shards
+        files = [os.path.join(data_dir, shard.file) for shard in shards]
+        self._before = {file: _identity(file) for file in (path, *files)}
         self.remote = "://" in path
-        if read_manifest(data_dir, manifest.split) != manifest:
+        there = read_manifest(data_dir, manifest.split, whole=whole)
+        if there != manifest:
             raise _changed(path)
 
     def check(self) -> None:

@@ -37,11 +37,11 @@ class Examples:
         *,
         pad: bool,
     ) -> None:
-        """Chooses images, evenly over the split.
+        """Chooses images, evenly over the records.
 
         Args:
           predictor: The network as it is scored.
-          source: Records of the evaluation split.
+          source: Records of the evaluation split, or this worker's part of it.
           config: Of the run.
           pad: As for `Evaluation`.
         """
@@ -63,6 +63,8 @@ class Examples:
         Raises:
           DataError: A record is damaged.
         """
+        if not self._indices:  # This worker has no shard of the split.
+            return {}
         config = self._config
         size = (config.input_height, config.input_width)
 

@@ -10,11 +10,12 @@ import tensorflow as tf
 from segnet import models
 from segnet.config import Config
 from segnet.config.schedule import largest_input
-from segnet.data import sources
+from segnet.data import placement, sources
 from segnet.evaluation.evaluate import Evaluation
 from segnet.evaluation.inference import Predictor
 from segnet.models.batch_norm import BatchNormalization
 from segnet.models.sync_batch_norm import SyncBatchNormalization
+from segnet.records.manifest import Manifest
 from segnet.runtime import distributed, hardware
 from segnet.runtime.device import Runtime
 from segnet.training import checkpoint, class_weights, losses, optim, steps
@@ -33,7 +34,7 @@ class Run:
       config: All options, none left open.
       runtime: Where and how to compute.
       splits: Manifests of the data.
-      source: Records of the training split.
+      records: Of the training split; all, or this worker's part.
       model: The network.
       position: int32 scalar, passes through the network in training so far:
         decides the masks of its dropout and the warm-up of its batch norm.
@@ -51,7 +52,7 @@ class Run:
     config: Config
     runtime: Runtime
     splits: sources.Splits
-    source: sources.RecordSource
+    records: sources.RecordSource | placement.PlacedSplit
     model: tf.keras.Model
     position: tf.Variable
     loss: losses.Loss
@@ -115,12 +116,7 @@ def create_run(config: Config, runtime: Runtime, splits: sources.Splits) -> Run:
         config=config,
         runtime=runtime,
         splits=splits,
-        source=sources.RecordSource(
-            splits.train,
-            config.data_dir,
-            cache=config.cache == "memory",
-            smallest=largest_input(config),
-        ),
+        records=_open_records(config, splits.train),
         model=model,
         position=position,
         loss=_create_loss(config, splits),
@@ -142,6 +138,36 @@ def create_run(config: Config, runtime: Runtime, splits: sources.Splits) -> Run:
             pad=runtime.needs_static_shapes,
         ),
     )
+
+
+def _open_records(
+    config: Config, manifest: Manifest
+) -> sources.RecordSource | placement.PlacedSplit:
+    """The records of the training split that this worker reads.
+
+    Raises:
+      ConfigError: It would have none.
+      DataError: A record is damaged.
+    """
+    cached, smallest = config.cache == "memory", largest_input(config)
+    if config.shard_placement == "all":
+        return sources.RecordSource(
+            manifest, config.data_dir, cache=cached, smallest=smallest
+        )
+    missing = not placement.has_all_shards(manifest, config.data_dir)
+    placed = placement.PlacedSplit(
+        manifest,
+        config.data_dir,
+        rank=distributed.rank(),
+        size=distributed.size(),
+        # What is in memory stays there. Agreed on, or a part would have two
+        # readers.
+        rotates=not (distributed.any_rank(missing, "shards") or cached),
+        cache=cached,
+        smallest=smallest,
+    )
+    placed.check_enough()
+    return placed
 
 
 def create_network(

@@ -53,7 +53,9 @@ def score(run: Run, stop: StopVotes) -> dict[str, Any]:
 def _recalibrate(run: Run, stop: StopVotes) -> None:
     """Computes batch norm's averages anew, of the weights as they are."""
     run.position.assign(run.step * run.config.accumulate_steps)
-    stage = create_pass(run.config, run.source.num_records, distributed.size())
+    stage = create_pass(
+        run.config, run.splits.train.num_records, distributed.size()
+    )
     batches = stages.training_batches(
         run, stage, start_step=0, end_step=stage.end_step, augment="none"
     )

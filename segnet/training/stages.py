@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import tensorflow as tf
 
 from segnet import models
 from segnet.config.schedule import Schedule, Stage, create_schedule
 from segnet.data import datasets
+from segnet.data.sources import RecordSource
 from segnet.runtime import distributed
 from segnet.training import ending, optim, steps
 from segnet.training.run import Run
@@ -28,7 +29,7 @@ def plan(run: Run, num_workers: int) -> Schedule:
       ConfigError: The run has passed the end that is asked for.
     """
     config, state = run.config, run.state
-    num_records = run.source.num_records
+    num_records = run.splits.train.num_records
     schedule = create_schedule(config, num_records, num_workers)
     num_before = int(state.workers.numpy())
     if num_before:
@@ -47,17 +48,42 @@ def training_batches(
     run: Run, stage: Stage, *, start_step: int, end_step: int, augment: str
 ) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
     """This worker's batches of a stage; see `datasets.create_train_dataset`."""
-    dataset = datasets.create_train_dataset(
-        run.source,
-        stage,
-        start_step=start_step,
-        end_step=end_step,
-        augment=augment,
-        seed=run.config.seed,
-        shard_index=distributed.rank(),
-        shard_count=distributed.size(),
-    )
-    return run.source.read(dataset)
+
+    def batches(
+        source: RecordSource,
+        part: Sequence[int] | None,
+        start: int,
+        end: int,
+    ) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
+        dataset = datasets.create_train_dataset(
+            source,
+            stage,
+            start_step=start,
+            end_step=end,
+            augment=augment,
+            seed=run.config.seed,
+            shard_index=distributed.rank(),
+            shard_count=distributed.size(),
+            part=part,
+        )
+        return source.read(dataset)
+
+    if isinstance(run.records, RecordSource):
+        yield from batches(run.records, None, start_step, end_step)
+        return
+    for epoch, start, end in _by_epoch(stage, start_step, end_step):
+        yield from batches(*run.records.part(epoch), start, end)
+
+
+def _by_epoch(
+    stage: Stage, start_step: int, end_step: int
+) -> Iterator[tuple[int, int, int]]:
+    """The epochs of some steps: number, first step, step at which it ends."""
+    while start_step < end_step:
+        done = (start_step - stage.first_step) // stage.steps_per_epoch
+        end = stage.first_step + (done + 1) * stage.steps_per_epoch
+        yield stage.first_epoch + done, start_step, min(end, end_step)
+        start_step = end
 
 
 def create_train_step(run: Run, *, freeze_encoder: bool) -> steps.TrainStep:

@@ -278,7 +278,10 @@ def train_and_evaluate(
       trainer.Stopped: After a signal, when everything is saved.
     """
     splits = sources.read_splits(
-        config.data_dir, config.train_split, config.eval_split
+        config.data_dir,
+        config.train_split,
+        config.eval_split,
+        whole=config.shard_placement == "all",
     )
     if config.class_names:  # Those of the run that is resumed.
         sources.check_classes(splits.train, config.class_names, config.data_dir)

@@ -13,6 +13,8 @@ from horovod_launcher import launch, needs_horovod
 from PIL import Image
 
 import main
+from segnet.data import placement
+from segnet.records.splits import read_manifest
 
 pytestmark = [pytest.mark.dist, needs_horovod]
 
@@ -52,10 +54,25 @@ SAME_RUNS = {
 
 # Last, since a process that is asked for deterministic operations keeps to it.
 DETERMINISTIC = ("deterministic", "deterministic_again")
+# Two epochs at once, and one that is resumed for the other.
+PARTS = (
+    "--shard_placement=split",
+    "--warmup_epochs=0",
+    "--batch_size=1",
+    "--deterministic",
+)
 
 
 def losses(workdir):
     return [line["loss"] for line in lines(workdir) if "loss" in line]
+
+
+def smooth_network(monkeypatch):
+    """As the workers' processes do, until the end of the test."""
+    keras_layers = dist_worker.tf.keras.layers
+    for layer in ("ReLU", "MaxPooling2D"):
+        monkeypatch.setattr(keras_layers, layer, vars(keras_layers)[layer])
+    dist_worker.smooth_network()
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +91,22 @@ def uneven(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def together(data_dir, uneven, tmp_path_factory):
+def hosts(data_dir, tmp_path_factory):
+    """A folder host0 with one shard of each split, host1 with the other."""
+    folder = tmp_path_factory.mktemp("hosts")
+    for split in ("train", "val"):
+        manifest = read_manifest(data_dir, split)
+        for rank, part in enumerate(placement.divide(manifest, 2)):
+            host = folder / f"host{rank}"
+            host.mkdir(exist_ok=True)
+            shutil.copy(data_dir / f"{split}.json", host)
+            (shard,) = part.shards
+            shutil.copy(data_dir / shard.file, host)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def together(data_dir, uneven, hosts, tmp_path_factory):
     """Output folder of the runs of two workers, and what they printed."""
     folder = tmp_path_factory.mktemp("dist")
     runs = {
@@ -88,6 +120,11 @@ def together(data_dir, uneven, tmp_path_factory):
                       *extra]  # fmt: skip
     for name in DETERMINISTIC:
         runs[name] = [*runs["run"], "--deterministic", "--epochs=1"]
+    parts = [*TINY, *PARTS, f"--data_dir={hosts / 'host{rank}'}"]
+    runs["parts"] = [*parts, "--epochs=2"]
+    parts += [f"--workdir={folder / 'stopped'}"]
+    runs["begun"] = [*parts, "--epochs=1"]
+    runs["resumed"] = [*parts, "--epochs=2"]
     result = launch(2, dist_worker.__file__, [folder, json.dumps(runs)])
     assert result.returncode == 0, result.stdout + result.stderr
     return folder, result.stdout + result.stderr
@@ -119,6 +156,44 @@ def test_deterministic_runs_of_two_workers_are_equal(together):
     )
 
 
+def test_workers_with_parts_of_the_shards_resume_exactly(together):
+    folder, _ = together
+    with (
+        np.load(folder / "parts-0.npz") as at_once,
+        np.load(folder / "parts-1.npz") as other_worker,
+        np.load(folder / "resumed-0.npz") as resumed,
+    ):
+        for array in at_once.files:
+            np.testing.assert_array_equal(at_once[array], other_worker[array])
+            np.testing.assert_array_equal(at_once[array], resumed[array])
+    assert losses(folder / "parts") == losses(folder / "stopped")
+
+
+def test_parts_are_scored_once_together(
+    together, data_dir, tmp_path, monkeypatch
+):
+    folder, _ = together
+    smooth_network(monkeypatch)  # Those of the runs after the smooth ones are.
+    workdir = shutil.copytree(folder / "parts", tmp_path / "run")
+    flags = [f"--workdir={workdir}", f"--data_dir={data_dir}"]
+    command = ["main.py", "--mode=evaluate", *flags, "--shard_placement=all"]
+    assert main.main([*command, "--checkpoint=latest"]) == 0
+    alone = json.loads((workdir / "evaluation-val.json").read_text())
+    *_, last = (x for x in lines(workdir) if "val_mean_iou" in x)
+    assert alone["images"] == 5
+    assert last["val_mean_iou"] == pytest.approx(alone["mean_iou"], rel=1e-6)
+
+
+def test_a_worker_without_its_part_says_which_shard(hosts, tmp_path, capfd):
+    flags = [*TINY, "--shard_placement=split", "--epochs=1"]
+    folder = hosts / "host1"
+    command = ["main.py", *flags, f"--data_dir={folder}"]
+    assert main.main([*command, f"--workdir={tmp_path / 'run'}"]) == 1
+    printed = capfd.readouterr().err
+    assert printed.count("\n") == 1
+    assert "shard is missing" in printed
+
+
 def test_rank_0_alone_writes_and_prints(together):
     folder, printed = together
     assert sorted(p.name for p in (folder / "run").iterdir()) == [
@@ -130,7 +205,7 @@ def test_rank_0_alone_writes_and_prints(together):
     assert len(list((folder / "run" / "tensorboard").iterdir())) == 1
     # 10 images, 2 workers with 2: 2 steps an epoch, each logged once.
     assert len(losses(folder / "run")) == 4
-    assert printed.count("2 worker(s)") == 1 + len(SAME_RUNS) + 2
+    assert printed.count("2 worker(s)") == 1 + len(SAME_RUNS) + 2 + 3
     assert "peak learning rate 0.002" in printed
 
 
@@ -159,10 +234,7 @@ def test_two_workers_train_like_one_with_both_batches(
 ):
     """Losses of 2 workers with 2 images and 1 with 4, uneven void pixels."""
     if name.startswith("smooth"):
-        keras_layers = dist_worker.tf.keras.layers
-        for layer in ("ReLU", "MaxPooling2D"):
-            monkeypatch.setattr(keras_layers, layer, vars(keras_layers)[layer])
-        dist_worker.smooth_network()
+        smooth_network(monkeypatch)
     arguments = [*TINY, f"--data_dir={uneven}", "--batch_size=4", *SAME]
     dist_worker.work(tmp_path, name, [*arguments, *SAME_RUNS[name]])
     ours, expected = losses(together[0] / name), losses(tmp_path / name)
