@@ -9,7 +9,7 @@ ARGS ?=
 export VENV PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: docs setup-beam test-docs help setup environment setup-horovod lock audit lint format test setup-export test-slow test-faults test-export test-browser test-loggers fuzz test-elastic test-dist test-habana bench bench-smoke demo clean
+.PHONY: docs setup-beam setup-mpi test-docs help setup environment setup-horovod lock audit lint format test setup-export test-slow test-faults test-export test-browser test-loggers fuzz test-elastic test-dist test-hosts test-habana bench bench-smoke demo clean
 
 help:  ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | \
@@ -24,6 +24,9 @@ environment:
 
 setup-horovod:  ## and build Horovod with Gloo (needs g++)
 	@tools/setup_env.sh horovod
+
+setup-mpi:  ## TensorFlow, and Horovod built with MPI (.venv-mpi; needs mpicxx)
+	@VENV="$(VENV)-mpi" tools/setup_env.sh mpi
 
 setup-export:  ## and what ONNX files are made with
 	@tools/setup_env.sh export
@@ -97,6 +100,10 @@ test-elastic: environment setup-horovod  ## twenty workers killed, some 8 minute
 
 test-dist: environment setup-horovod  ## the two-process Horovod tests
 	$(PY) -m pytest -m "dist and not slow" $(ARGS)
+
+# In two processes: they wait for a host that is cut off most of the time.
+test-hosts: environment setup-horovod  ## two hosts of one machine (needs root)
+	$(PY) -m pytest -n 2 -m hosts $(ARGS)
 
 test-habana:  ## what is relied on in the real Gaudi bridge (Python 3.10)
 	@VENV=.venv-hpu tools/setup_env.sh habana

@@ -7,6 +7,8 @@
 #                                environment of its own
 #   tools/setup_env.sh dev       and tests, lint, coverage
 #   tools/setup_env.sh horovod   and Horovod, built here with Gloo
+#   tools/setup_env.sh mpi       and Horovod, built here with Gloo and MPI; in an
+#                                environment of its own
 #   tools/setup_env.sh habana    what a Gaudi needs, and pytest; likewise
 #   tools/setup_env.sh bench     and what the benchmarks compare with
 #   tools/setup_env.sh export    and what ONNX files are made with
@@ -34,11 +36,14 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 VENV=${VENV:-.venv}
 export PIP_DISABLE_PIP_VERSION_CHECK=1
 
-# What Horovod is built with: Gloo between processes, TensorFlow alone.
+# What Horovod is built with: TensorFlow alone, between processes Gloo, and MPI
+# where that is asked for.
 HOROVOD_OPTIONS=(
-  HOROVOD_WITH_GLOO=1 HOROVOD_WITHOUT_MPI=1 HOROVOD_CPU_OPERATIONS=GLOO
-  HOROVOD_WITH_TENSORFLOW=1 HOROVOD_WITHOUT_PYTORCH=1 HOROVOD_WITHOUT_MXNET=1
+  HOROVOD_WITH_GLOO=1 HOROVOD_WITH_TENSORFLOW=1 HOROVOD_WITHOUT_PYTORCH=1
+  HOROVOD_WITHOUT_MXNET=1
 )
+GLOO_OPTIONS=(HOROVOD_WITHOUT_MPI=1 HOROVOD_CPU_OPERATIONS=GLOO)
+MPI_OPTIONS=(HOROVOD_WITH_MPI=1)
 
 # Exit status where Horovod cannot be built for want of a compiler.
 NO_COMPILER=3
@@ -195,15 +200,24 @@ watch_build() {
   done
 }
 
+# Builds Horovod with Gloo; with the argument `mpi` with MPI, too.
 install_horovod() {
+  local stamp=horovod needed=Gloo report options=("${GLOO_OPTIONS[@]}")
+  if [[ ${1:-} == mpi ]]; then
+    stamp=horovod-mpi needed=MPI options=("${MPI_OPTIONS[@]}")
+  fi
   local files=(requirements/horovod.lock requirements/run.lock
     tools/horovod_addresses.py tools/patch_horovod.py)
-  is_installed horovod "${files[@]}" && return
+  is_installed "$stamp" "${files[@]}" && return
   local started=$SECONDS compiler=${CXX:-g++} log="$VENV/horovod.log"
   if ! command -v "$compiler" >/dev/null; then
     say "Horovod needs a C++ compiler, and $compiler is not there:" \
       "install g++" >&2
     exit "$NO_COMPILER"
+  fi
+  if [[ $needed == MPI ]] && ! command -v mpicxx >/dev/null; then
+    die "Horovod with MPI needs mpicxx, and it is not there: install" \
+      "openmpi-bin and libopenmpi-dev"
   fi
   # The machine's own may be too old, or too new for Horovod.
   "$VENV/bin/python" -m pip install --quiet --no-deps --require-hashes \
@@ -212,11 +226,12 @@ install_horovod() {
       "(its message is above)"
   say "building Horovod: 3 minutes on 2 cores that have nothing else to do," \
     "8 on busy ones"
-  rm -f "$VENV/horovod.stamp"
+  # Whatever it was built with before.
+  rm -f "$VENV"/horovod*.stamp
   # Reinstalled by force: it must match the TensorFlow that is there now.
   watch_build "$log" &
   trap "kill $! 2>/dev/null || true" EXIT
-  env "${HOROVOD_OPTIONS[@]}" CXX="$compiler" \
+  env "${HOROVOD_OPTIONS[@]}" "${options[@]}" CXX="$compiler" \
     HOROVOD_CMAKE="$(cd "$VENV/bin" && pwd)/cmake" MAKEFLAGS="-j$(nproc)" \
     "$VENV/bin/python" -m pip install --verbose --no-cache-dir --no-deps \
     --force-reinstall --no-build-isolation --require-hashes \
@@ -229,14 +244,14 @@ install_horovod() {
   "$VENV/bin/python" tools/patch_horovod.py || exit 1
   # Read to the end: a pipe into grep -q would break under pipefail.
   report=$("$VENV/bin/horovodrun" --check-build 2>/dev/null) || true
-  [[ $report == *"[X] Gloo"* ]] ||
-    die "the Horovod that was built has no Gloo: see $log"
-  fingerprint "${files[@]}" >"$VENV/horovod.stamp"
+  [[ $report == *"[X] $needed"* ]] ||
+    die "the Horovod that was built has no $needed: see $log"
+  fingerprint "${files[@]}" >"$VENV/$stamp.stamp"
   say "built Horovod in $((SECONDS - started)) s"
 }
 
 case ${1:-} in
-  cpu | run | gpu | dev | horovod | bench | export | browser | notebook | loggers | fuzz) ;;
+  cpu | run | gpu | dev | horovod | mpi | bench | export | browser | notebook | loggers | fuzz) ;;
   hpu | habana)
     # Its bridge has wheels for Python 3.10 alone.
     export PYTHON=${PYTHON:-python3.10}
@@ -258,7 +273,7 @@ case ${1:-} in
     ;;
   *)
     die "usage: tools/setup_env.sh" \
-      "cpu|run|gpu|hpu|dev|horovod|bench|export|browser|notebook|loggers|fuzz|habana|docs|beam|audit|lock"
+      "cpu|run|gpu|hpu|dev|horovod|mpi|bench|export|browser|notebook|loggers|fuzz|habana|docs|beam|audit|lock"
     ;;
 esac
 create_venv
@@ -270,4 +285,5 @@ case $1 in
     install_locked mlflow
     ;;
   horovod) install_horovod ;;
+  mpi) install_horovod mpi ;;
 esac

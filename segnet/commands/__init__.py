@@ -120,8 +120,8 @@ def _explain(error: Exception) -> Exception:
 
     if distributed.is_worker_lost(error):
         return RunError(
-            "another worker has stopped, so this one stops too; its own "
-            "message says why"
+            "another worker has stopped, or does not answer, so this one "
+            "stops too; its own message says why, or that of the launcher"
         )
     if isinstance(error, OSError) and error.errno:
         where = f"{error.filename}: " if error.filename else ""
