@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import sys
+import tempfile
 import time
-from collections.abc import Container
+from collections.abc import Container, Iterator
 from typing import Any, TextIO
 
 from segnet.errors import one_line
 from segnet.installation import PROJECT, command_words, is_clone
 
-__all__ = ["Progress", "command_line", "project_path", "say", "warn"]
+__all__ = [
+    "Progress",
+    "command_line",
+    "hidden_output",
+    "project_path",
+    "say",
+    "warn",
+]
 
 # Between two lines that say how far something is.
 _LINE_SECONDS = 1.0
@@ -44,6 +53,23 @@ def warn(name: str, message: str, silenced: Container[str]) -> None:
     """
     if name not in silenced:
         say(f"warning: {message} (--silence={name})", sys.stderr)
+
+
+@contextlib.contextmanager
+def hidden_output() -> Iterator[None]:
+    """Keeps from being shown what libraries print past Python, in C++."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    with tempfile.TemporaryFile() as log:
+        kept = [os.dup(1), os.dup(2)]
+        try:
+            for descriptor in (1, 2):
+                os.dup2(log.fileno(), descriptor)
+            yield
+        finally:
+            for descriptor, copy in enumerate(kept, 1):
+                os.dup2(copy, descriptor)
+                os.close(copy)
 
 
 def command_line(program: str, *arguments: str) -> str:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import re
@@ -13,7 +14,14 @@ from conftest import ROOT
 from segnet.convert import summary
 from segnet.errors import DataError
 from segnet.evaluation import metrics
-from segnet.progress import Progress, command_line, project_path, say, warn
+from segnet.progress import (
+    Progress,
+    command_line,
+    hidden_output,
+    project_path,
+    say,
+    warn,
+)
 from segnet.records.statistics import Statistics
 
 
@@ -171,3 +179,13 @@ def test_a_command_can_be_pasted_in_another_folder(tmp_path, monkeypatch):
     assert command_line("main.py") == f"python {ROOT / 'main.py'}"
     # Installed without the project's folder, it can only be named.
     assert project_path("nowhere.py") == "nowhere.py"
+
+
+def test_output_past_python_is_hidden_for_a_while(capfd):
+    print("before")
+    with contextlib.suppress(ZeroDivisionError), hidden_output():
+        os.write(1, b"in between")
+        os.write(2, b"in between")
+        _ = 1 / 0
+    os.write(1, b"after")
+    assert capfd.readouterr() == ("before\nafter", "")

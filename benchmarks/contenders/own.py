@@ -22,6 +22,7 @@ from segnet.evaluation.evaluate import Evaluation
 from segnet.evaluation.inference import Predictor
 from segnet.records.splits import read_manifest
 from segnet.runtime import distributed
+from segnet.runtime.device import prepare_xla
 from segnet.training import losses, optim, steps
 from segnet.training.run import create_network
 from segnet.training.start import set_up
@@ -57,7 +58,9 @@ def _create_train_step(config: Config) -> Callable[[Batch], None]:
         device_name="/device:CPU:0",
         reduce_sum=distributed.allreduce_sum,
         reduce_gradients=distributed.allreduce_gradients,
+        compile_loss=True,
     )
+    prepare_xla()
     rate, votes = tf.constant(config.learning_rate), tf.zeros([2])
     return lambda batch: train_step(*batch, rate, votes).numpy()
 

@@ -18,6 +18,7 @@ from segnet.config import Config
 from segnet.errors import RunError
 from segnet.export import graphs, serving
 from segnet.files import reason
+from segnet.progress import hidden_output
 
 __all__ = ["FORMATS", "Content", "Variant", "missing_package"]
 
@@ -202,21 +203,14 @@ def _quiet() -> Iterator[None]:
     Raises:
       RunError: A converter fails.
     """
-    with tempfile.TemporaryFile() as log:
-        kept = [os.dup(1), os.dup(2)]
-        try:
-            for descriptor in (1, 2):
-                os.dup2(log.fileno(), descriptor)
+    try:
+        with hidden_output():
             yield
-        except Exception as error:
-            raise RunError(
-                f"the converter failed ({reason(error)}); this is a defect, or "
-                "memory is short"
-            ) from error
-        finally:
-            for descriptor, copy in enumerate(kept, 1):
-                os.dup2(copy, descriptor)
-                os.close(copy)
+    except Exception as error:
+        raise RunError(
+            f"the converter failed ({reason(error)}); this is a defect, or "
+            "memory is short"
+        ) from error
 
 
 FORMATS: dict[str, tuple[Variant, ...]] = {

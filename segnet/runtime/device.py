@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import os
 import sys
 import warnings
@@ -17,11 +18,13 @@ from types import ModuleType
 
 from segnet import environment
 from segnet.errors import ConfigError
+from segnet.progress import hidden_output
 from segnet.runtime import hardware
 
 __all__ = [
     "Runtime",
     "prepare_environment",
+    "prepare_xla",
     "quiet_tensorflow",
     "resolve_device",
     "resolve_precision",
@@ -61,9 +64,27 @@ class Runtime:
     precision: str
 
     @property
+    def compiles_parts(self) -> bool:
+        """Whether XLA may compile a part of a graph: tried on CPUs alone."""
+        return self.device == "cpu"
+
+    @property
     def needs_static_shapes(self) -> bool:
         """Whether each new shape is compiled, which takes a Gaudi minutes."""
         return self.device == "hpu"
+
+
+@functools.cache
+def prepare_xla() -> None:
+    """Lets XLA compile something small, once a process.
+
+    It announces its first compilation whatever the log level is.
+    """
+    tf = _tensorflow()
+    with tf.device("/device:CPU:0"), hidden_output():
+        tf.function(tf.negative, autograph=False, jit_compile=True)(
+            tf.zeros([])
+        )
 
 
 def _print_warning(message: str) -> None:

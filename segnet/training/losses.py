@@ -94,6 +94,27 @@ class Loss:
             loss_sum += self._dice(logits, indices) * weight
         return loss_sum, weight
 
+    def differentiate(
+        self, logits: tf.Tensor, labels: tf.Tensor, factor: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Computes the loss and its gradient.
+
+        Args:
+          logits: As for a call.
+          labels: Likewise.
+          factor: Scalar of the precision in which the loss computes, which
+            the gradient is multiplied by before it is cast.
+
+        Returns:
+          (loss sum, weight) as of a call, and `factor` times the gradient of
+          the sum with respect to the logits, of their shape and dtype.
+        """
+        with tf.GradientTape() as tape:
+            tape.watch(logits)
+            loss_sum, weight = self(logits, labels)
+            value = loss_sum * factor
+        return loss_sum, weight, tape.gradient(value, logits)
+
     def _mask(
         self, labels: tf.Tensor, dtype: tf.DType
     ) -> tuple[tf.Tensor, tf.Tensor]:

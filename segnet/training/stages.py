@@ -12,6 +12,7 @@ from segnet.config.schedule import Schedule, Stage, create_schedule
 from segnet.data import datasets
 from segnet.data.sources import RecordSource
 from segnet.runtime import distributed
+from segnet.runtime.device import prepare_xla
 from segnet.training import ending, optim, steps
 from segnet.training.run import Run
 
@@ -107,6 +108,10 @@ def create_train_step(run: Run, *, freeze_encoder: bool) -> steps.TrainStep:
         encoder_scale=config.encoder_learning_rate_scale,
         averages=run.averages,
     )
+    # The Lovasz loss sorts, which XLA does slowly on a CPU.
+    compiles = run.runtime.compiles_parts and config.loss != "lovasz_softmax"
+    if compiles:
+        prepare_xla()
     return steps.create_train_step(
         model,
         run.loss,
@@ -120,6 +125,7 @@ def create_train_step(run: Run, *, freeze_encoder: bool) -> steps.TrainStep:
             grouped=config.deterministic,
         ),
         accumulate_steps=config.accumulate_steps,
+        compile_loss=compiles,
         position=run.position,
         run_eagerly=config.run_eagerly,
     )

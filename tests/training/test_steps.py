@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from segnet.runtime.device import prepare_xla
 from segnet.training import losses, optim, steps
 
 NUM_CLASSES = 3
@@ -18,6 +19,8 @@ def _step(
     loss_scaling=False,
     clip_norm=0.0,
     accumulate_steps=1,
+    loss="cross_entropy",
+    compile_loss=False,
 ):
     """A step of a one-layer network with plain gradient descent at rate 1."""
     tf.keras.utils.set_random_seed(0)
@@ -43,7 +46,7 @@ def _step(
 
     step = steps.create_train_step(
         model,
-        losses.create_loss_fn("cross_entropy", NUM_CLASSES, None),
+        losses.create_loss_fn(loss, NUM_CLASSES, None),
         optim.Updater(
             optimizer,
             model.trainable_variables,
@@ -54,6 +57,7 @@ def _step(
         reduce_sum=reduce_sum,
         reduce_gradients=reduce_gradients,
         accumulate_steps=accumulate_steps,
+        compile_loss=compile_loss,
         run_eagerly=run_eagerly,
     )
     return step, model, totals, traces
@@ -99,6 +103,47 @@ def test_one_step_equals_numpy(run_eagerly, loss_scaling):
     np.testing.assert_allclose(model.get_weights()[1], bias, atol=1e-5)
     np.testing.assert_allclose(totals.take(), [loss, weight], rtol=1e-5)
     np.testing.assert_array_equal(totals.take(), [0, 0])
+
+
+@pytest.mark.parametrize("loss_scaling", [False, True])
+@pytest.mark.parametrize(
+    "loss", ["cross_entropy", "cross_entropy_dice", "dice", "focal"]
+)
+def test_a_compiled_loss_is_the_same(loss, loss_scaling, monkeypatch):
+    monkeypatch.setattr(steps, "_SMALLEST_COMPILED", 100)
+    prepare_xla()
+    images, labels = _batch()
+    results = []
+    for compile_loss in (False, True):
+        step, model, totals, _ = _step(
+            loss=loss, loss_scaling=loss_scaling, compile_loss=compile_loss
+        )
+        step(images, labels, ONE, NO_VOTES)
+        traced = step.get_concrete_function(images, labels, ONE, NO_VOTES)
+        functions = traced.graph.as_graph_def().library.function
+        compiled = any("_XlaMustCompile" in x.attr for x in functions)
+        assert compiled == compile_loss
+        results.append([*model.get_weights(), totals.take().numpy()])
+    for plain, compiled in zip(*results, strict=True):
+        np.testing.assert_allclose(plain, compiled, rtol=1e-5, atol=1e-6)
+
+
+def test_a_small_loss_is_not_compiled():
+    step, *_ = _step(compile_loss=True)
+    traced = step.get_concrete_function(*_batch(), ONE, NO_VOTES)
+    functions = traced.graph.as_graph_def().library.function
+    assert not any("_XlaMustCompile" in x.attr for x in functions)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_compiled_loss_that_is_not_finite_is_seen(value, monkeypatch):
+    monkeypatch.setattr(steps, "_SMALLEST_COMPILED", 100)
+    prepare_xla()
+    step, model, totals, _ = _step(compile_loss=True)
+    kernel, bias = model.get_weights()
+    model.set_weights([kernel, np.full_like(bias, value)])
+    step(*_batch(), ONE, NO_VOTES)
+    assert not np.isfinite(totals.take()[0])
 
 
 def test_the_weight_of_all_workers_divides():
