@@ -9,7 +9,7 @@ ARGS ?=
 export VENV PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: docs setup-beam setup-mpi test-docs help setup environment setup-horovod lock audit lint format test setup-export test-slow test-faults test-export test-browser test-loggers fuzz test-elastic test-dist test-hosts test-habana bench bench-smoke demo clean
+.PHONY: docs setup-beam setup-mpi test-docs help setup environment setup-horovod lock audit lint format test setup-export test-slow test-faults test-export test-browser test-loggers test-beam fuzz test-elastic test-dist test-hosts test-habana bench bench-smoke demo clean
 
 help:  ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | \
@@ -90,6 +90,12 @@ test-docs: docs environment  ## the site without dead links, and the notebook
 test-loggers: environment  ## --log_to with the packages of W&B and MLflow
 	@tools/setup_env.sh loggers
 	$(PY) -m pytest -m loggers $(ARGS)
+
+# Those that have the mark: the others need TensorFlow.
+BEAM_TESTS := tests/convert/test_beam.py
+test-beam:  ## conversion on Apache Beam, workers killed, S3 on loopback
+	@VENV="$(VENV)-beam" tools/setup_env.sh beam-test
+	"$(VENV)-beam/bin/python" -m pytest -m beam $(BEAM_TESTS) $(ARGS)
 
 fuzz:  ## fuzz what reads files of others (ARGS=--seconds=600 for each target)
 	@tools/setup_env.sh fuzz

@@ -22,7 +22,7 @@ from segnet import signals
 from segnet.errors import RunError
 from segnet.files import reason
 
-__all__ = ["run_jobs"]
+__all__ = ["end_with_parent", "main_program_hidden", "run_jobs"]
 
 # How often progress is reported.
 _REPORT_SECONDS = 0.2
@@ -87,7 +87,7 @@ def _run(
         with (
             signals.signals_held(),
             signals.interrupts_blocked(),
-            _main_program_hidden(),
+            main_program_hidden(),
             _start_errors(),
         ):
             context = _start_context()
@@ -127,7 +127,7 @@ def _start_context() -> multiprocessing.context.BaseContext:
 
 
 @contextlib.contextmanager
-def _main_program_hidden() -> Iterator[None]:
+def main_program_hidden() -> Iterator[None]:
     """Keeps processes that are started in here from running the main program.
 
     A spawned process begins by importing it, since its functions may be needed,
@@ -186,14 +186,19 @@ def _start_worker(
     global _given
     _given = (do_job, jobs, counts, shared)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a fork inherits another
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=end_with_parent, daemon=True).start()
 
 
-def _end_with_parent() -> None:
+def end_with_parent(leave: Callable[[], None] = lambda: os._exit(1)) -> None:
+    """Waits until the process that started this one has ended, then leaves.
+
+    Args:
+      leave: How; it does not return.
+    """
     parent = multiprocessing.parent_process()
     if parent is not None:
         multiprocessing.connection.wait([parent.sentinel])
-        os._exit(1)
+        leave()
 
 
 def _do_job(number: int) -> Any:

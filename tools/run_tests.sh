@@ -10,14 +10,14 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 VENV=${VENV:-.venv}
 readonly NO_COMPILER=3
-marks="not slow and not faults and not export and not browser and not loggers and not docs and not hosts"
+marks="not slow and not faults and not export and not browser and not loggers and not docs and not hosts and not beam"
 left_out=
 
 tools/setup_env.sh dev
 status=0
 tools/setup_env.sh horovod || status=$?
 if ((status == NO_COMPILER)) && [[ ${CI:-} != true ]]; then
-  marks="not slow and not faults and not export and not browser and not loggers and not docs and not hosts and not dist"
+  marks="not slow and not faults and not export and not browser and not loggers and not docs and not hosts and not beam and not dist"
   left_out="LEFT OUT: the two-process Horovod tests, for want of a C++ compiler"
 elif ((status)); then
   echo "test: Horovod is missing, nothing was tested" >&2

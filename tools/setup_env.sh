@@ -19,6 +19,7 @@
 #   tools/setup_env.sh docs      what the documentation site is built with; in an
 #                                environment of its own
 #   tools/setup_env.sh beam      the converter and Apache Beam; likewise
+#   tools/setup_env.sh beam-test and what its tests need
 #   tools/setup_env.sh audit     what looks for known vulnerabilities; in an
 #                                environment of its own
 #   tools/setup_env.sh lock      makes requirements/*.lock from the .txt files
@@ -267,13 +268,19 @@ case ${1:-} in
     install_locked "$1"
     exit
     ;;
+  beam-test)
+    create_venv
+    install_locked beam
+    install_locked beam-test
+    exit
+    ;;
   lock)
     lock_requirements
     exit
     ;;
   *)
     die "usage: tools/setup_env.sh" \
-      "cpu|run|gpu|hpu|dev|horovod|mpi|bench|export|browser|notebook|loggers|fuzz|habana|docs|beam|audit|lock"
+      "cpu|run|gpu|hpu|dev|horovod|mpi|bench|export|browser|notebook|loggers|fuzz|habana|docs|beam|beam-test|audit|lock"
     ;;
 esac
 create_venv

@@ -5,7 +5,8 @@ No TensorFlow here: worker processes import this module.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from segnet.annotations.label_map import Colour
 from segnet.errors import DataError
@@ -68,6 +69,18 @@ class Findings:
         for kind, (count, file) in other._found.items():
             self.add(kind, file, count)
 
+    def to_list(self) -> list[Any]:
+        """What `from_list` takes; nothing in it that JSON has not."""
+        return [[kind, *found] for kind, found in self._found.items()]
+
+    @classmethod
+    def from_list(cls, items: Iterable[Any]) -> Findings:
+        """The counts that `to_list` gave."""
+        findings = cls()
+        for kind, count, file in items:
+            findings.add(kind, file, count)
+        return findings
+
     def warnings(self, total: int) -> Iterator[tuple[str, str]]:
         """Name and message of the warning for each kind.
 
@@ -120,6 +133,23 @@ class ValueColours:
         self.clash = self.clash or other.clash
         for value, (colour, file) in other._known.items():
             self._add(value, colour, file)
+
+    def to_list(self) -> list[Any]:
+        """What `from_list` takes; nothing in it that JSON has not."""
+        known = [[value, *found] for value, found in self._known.items()]
+        return [self.clash, known]
+
+    @classmethod
+    def from_list(cls, items: Iterable[Any]) -> ValueColours:
+        """The colours that `to_list` gave."""
+        clash, known = items
+        colours = cls()
+        for value, (red, green, blue), file in known:
+            colours._add(value, (red, green, blue), file)
+        if clash:
+            both, value = clash
+            colours.clash = both, value
+        return colours
 
     def _add(self, value: int, colour: Colour, file: str) -> None:
         first, first_file = self._known.setdefault(value, (colour, file))

@@ -23,6 +23,7 @@ from segnet.constants import (
     parse_size,
     parse_warnings,
 )
+from segnet.convert.beam_options import Runner, parse_runner
 from segnet.convert.classes import read_label_map, resolve_names
 from segnet.convert.help_texts import HELP, USAGE
 from segnet.convert.split_choice import SplitChoice
@@ -36,7 +37,7 @@ __all__ = ["Settings", "help_text", "parse_flags"]
 
 _TEXTS = ("images_dir", "annotations_dir", "output_dir", "list_file", "split",
           "group_by", "class_names", "label_map", "void_labels", "resize",
-          "silence")  # fmt: skip
+          "silence", "runner", "beam_options")  # fmt: skip
 _SWITCHES = ("skip_invalid", "overwrite", "verify_only", "report")
 
 
@@ -52,6 +53,7 @@ class Settings:
       bit_depth: Bits that values of more than 8 bits use; 0: all of them.
       silence: Names of the warnings that are not shown.
       num_shards: None leaves it to the size of the data.
+      runner: Of Apache Beam; None converts on this machine.
     """
 
     images_dir: str
@@ -74,6 +76,7 @@ class Settings:
     verify_only: bool
     report: bool
     silence: frozenset[str]
+    runner: Runner | None = None
 
 
 def parse_flags(argv: Sequence[str]) -> Settings:
@@ -98,6 +101,7 @@ def parse_flags(argv: Sequence[str]) -> Settings:
         )
     given = values.flag_values_dict()
     _check_required(given)
+    runner = _runner(given)
     label_map = read_label_map(given["label_map"], given["annotation_mode"])
     num_classes = given["num_classes"]
     if num_classes is None and label_map is None:
@@ -121,9 +125,10 @@ def parse_flags(argv: Sequence[str]) -> Settings:
         class_names=names,
         label_map=label_map,
         void_labels=_void_labels(given["void_labels"]),
-        num_workers=given["num_workers"] or num_cores(),
+        num_workers=given["num_workers"] or (1 if runner else num_cores()),
         resize=_resize(given["resize"]),
         silence=_silence(given["silence"]),
+        runner=runner,
     )
 
 
@@ -200,6 +205,30 @@ def _check_required(given: dict[str, Any]) -> None:
         raise ConfigError(
             f"{', '.join(missing)} must be given; --help lists the flags"
         )
+
+
+def _runner(given: dict[str, Any]) -> Runner | None:
+    """Who converts, if it is Apache Beam."""
+    name, options = given["runner"], given["beam_options"]
+    if not name:
+        if options:
+            raise ConfigError(
+                f"--beam_options={options}: is for Apache Beam; give --runner, "
+                "such as --runner=DirectRunner, or leave it out"
+            )
+        return None
+    if given["verify_only"]:
+        raise ConfigError(
+            "--verify_only writes nothing, and workers of --runner write what "
+            "they find; leave one out"
+        )
+    if given["report"]:
+        raise ConfigError(
+            "--report needs TensorFlow, which is not beside Apache Beam; leave "
+            "it out, and make the page with main.py --mode=report "
+            "--data_dir=..."
+        )
+    return parse_runner(name, options, given["num_workers"])
 
 
 def _void_labels(text: str) -> tuple[int, ...]:

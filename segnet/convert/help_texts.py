@@ -72,6 +72,13 @@ HELP = {
     "report": "at the end, make OUTPUT_DIR/report/index.html: a page with the "
     "pairs as overlay and as the network sees them, the classes, and what "
     "looks wrong: odd labels, images that are there twice",
+    "runner": "convert with Apache Beam, which 'make setup-beam' installs: "
+    "DataflowRunner, FlinkRunner, SparkRunner and so on use other machines, "
+    "DirectRunner this one, with --num_workers processes. The files are the "
+    "same byte for byte",
+    "beam_options": "with --runner: options of Apache Beam with spaces between "
+    "them, such as '--project=mine --region=europe-west4 "
+    "--temp_location=gs://mine/tmp'",
     "verify_only": "write nothing: check the input folders completely, and, "
     "if --output_dir has the split, all its records; either may be left out",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import pathlib
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -83,6 +84,7 @@ def process(
         max_pixels=settings.max_pixels,
         bit_depth=settings.bit_depth,
     )
+    place = writer
     if folders.problems and not settings.skip_invalid:
         writer = None
     num_workers = max(1, min(settings.num_workers, len(chosen)))
@@ -93,6 +95,7 @@ def process(
     paths = [
         writer.part_path(index) if writer else "" for index in range(len(parts))
     ]
+    convert_parts = _parts_converter(settings, place, len(parts))
     with Progress(
         len(chosen), unit="image", label="convert" if writer else "check"
     ) as progress:
@@ -101,7 +104,19 @@ def process(
             progress.advance(count)
             check()
 
-        return workers.convert_parts(parts, paths, rules, num_workers, advance)
+        return convert_parts(parts, paths, rules, num_workers, advance)
+
+
+def _parts_converter(
+    settings: Settings, place: split_writer.SplitWriter | None, count: int
+) -> Callable[..., list[workers.Part]]:
+    """What takes the arguments of `workers.convert_parts`, here or on Beam."""
+    if settings.runner is None or place is None:
+        return workers.convert_parts
+    from segnet.convert import beam_run
+
+    results = [f"{place.part_path(index)}.json" for index in range(count)]
+    return functools.partial(beam_run.convert_parts, settings.runner, results)
 
 
 def merge(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import collections
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from segnet.constants import IGNORE_LABEL
@@ -71,3 +71,20 @@ class Statistics:
             ),
             "image_digests": tuple(self.image_digests),
         }
+
+    @classmethod
+    def from_fields(cls, fields: Mapping[str, Any]) -> Statistics:
+        """The sums whose `fields` are these, also once they went through JSON.
+
+        Raises:
+          ValueError, KeyError, TypeError: They are no such fields.
+        """
+        found = cls(len(fields["pixel_counts"]))
+        found.pixel_counts = list(fields["pixel_counts"])
+        found.ignored_pixels = fields["ignored_pixels"]
+        found.present_images = list(fields["present_images"])
+        found.present_pixels = list(fields["present_pixels"])
+        for height, width, images in fields["sizes"]:
+            found._sizes[height, width] = images
+        found.image_digests = list(fields["image_digests"])
+        return found
