@@ -95,6 +95,7 @@ RUNS = {
     "docs/python.md: From Python": {
         **TRAINED_SHORT, '"data/records"': '"data/r3"',
     },
+    "docs/workers.md: Data beyond one disk": {"DATA": "data/records"},
 }  # fmt: skip
 # What needs more than this machine has, or is run by other tests.
 NOT_RUN = {
@@ -104,6 +105,7 @@ NOT_RUN = {
     "docs/data.md: Dividing one pair of folders": "flags without a program",
     "docs/data.md: Cross-validation": "tests/commands/",
     "docs/data.md: CamVid": "a data set from outside",
+    "docs/data.md: More pictures than one machine converts": "tests/convert/",
     "docs/evaluation.md: The workdir": "installs a package",
     "docs/prediction.md: Films": "installs a package",
     "docs/deploy.md: Deployment": "tests/export/",

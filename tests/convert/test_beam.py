@@ -17,6 +17,7 @@ import numpy as np
 import picture_files as files
 import pytest
 
+from benchmarks import beam_conversion
 from tools import convert_to_tfrecord as convert
 
 pytestmark = pytest.mark.beam
@@ -302,3 +303,12 @@ def test_beams_messages_stay_in_its_log(root, tmp_path):
     assert error == ""
     assert output.splitlines()[-2].startswith("train: 11 images in 8 shards")
     assert not list(tmp_path.glob("segnet-beam-*"))
+
+
+def test_the_benchmark_compares_all_bytes(tmp_path, capsys):
+    files.write_folders(tmp_path / "train", 3)
+    argv = [f"--camvid={tmp_path}", f"--beam_python={sys.executable}"]
+    assert beam_conversion.main([*argv, "--copies=3", "--rounds=1"]) == 0
+    first, *_, last = capsys.readouterr().out.splitlines()
+    assert first.endswith("6 pairs beyond the start")
+    assert last == "local and Beam, with 1 worker and with 3: the same bytes"
