@@ -4,6 +4,7 @@
 |---|---|
 | `make bench`: `python -m benchmarks.run` | docs/performance.md |
 | `python -m benchmarks.scaling` | docs/scaling.md |
+| `python -m benchmarks.slow_link` (root) | docs/scaling.md |
 | `python -m benchmarks.compare_recipes` | docs/camvid.md; README, results |
 | `python -m benchmarks.kill_and_resume` | README, results |
 | `python -m benchmarks.evaluation_cost` | docs/evaluation.md |

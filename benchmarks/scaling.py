@@ -28,9 +28,18 @@ from pathlib import Path
 from benchmarks.harness.programs import ROOT
 from segnet.config import Config
 
-__all__ = ["format_results", "main", "ring_seconds"]
+__all__ = [
+    "HOROVODRUN",
+    "add_flags",
+    "format_results",
+    "main",
+    "ring_seconds",
+    "run_workers",
+    "worker_command",
+    "worker_environment",
+]
 
-_HOROVODRUN = Path(sys.executable).with_name("horovodrun")
+HOROVODRUN = Path(sys.executable).with_name("horovodrun")
 _WORKERS = (8, 64, 512)
 # Gbit/s of one worker's link, in one direction.
 _LINKS = (10, 25, 100, 200)
@@ -39,31 +48,43 @@ _LATENCY_SECS = 20e-6
 _MARK = "MEASURED "
 
 
-def ring_seconds(num_bytes: float, workers: int, gigabits: float) -> float:
+def ring_seconds(
+    num_bytes: float,
+    workers: int,
+    gigabits: float,
+    latency_secs: float = _LATENCY_SECS,
+) -> float:
     """Seconds of a ring all-reduce, see docs/scaling.md.
 
     Args:
       num_bytes: Of what is reduced.
       workers: How many take part.
       gigabits: Gbit/s of each worker's link, in one direction.
+      latency_secs: What the smallest message takes.
     """
     messages = 2 * (workers - 1)
     seconds = messages / workers * num_bytes * 8 / (gigabits * 1e9)
-    return seconds + messages * _LATENCY_SECS
+    return seconds + messages * latency_secs
 
 
 def main(argv: Sequence[str]) -> None:
     """Measures and prints, or is one of the workers."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--batch", type=int, default=2, help="of a worker")
-    parser.add_argument("--steps", type=int, default=10)
-    parser.add_argument("--rounds", type=int, default=5)
+    add_flags(parser)
     parser.add_argument("--worker", help=argparse.SUPPRESS)
+    parser.add_argument("--compression", default="none", help=argparse.SUPPRESS)
     arguments = parser.parse_args(argv)
     if arguments.worker:
         print(_MARK + json.dumps(_work(arguments)), flush=True)
     else:
         print(format_results(_measure(arguments), arguments.batch))
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds what says how much is measured."""
+    parser.add_argument("--batch", type=int, default=2, help="of a worker")
+    parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--rounds", type=int, default=5)
 
 
 def _measure(arguments: argparse.Namespace) -> dict[str, float]:
@@ -94,21 +115,55 @@ def _start(
     horovod: bool = False,
 ) -> dict[str, float]:
     """Runs workers and returns the results of the slowest."""
-    command = [
+    command = worker_command(arguments, kind, batch=batch)
+    if horovod:
+        command = [str(HOROVODRUN), "-np", "2", "-H", "localhost:2",
+                   "--network-interfaces", "lo", *command]  # fmt: skip
+    return run_workers([command] * copies, worker_environment(threads))
+
+
+def worker_command(
+    arguments: argparse.Namespace,
+    kind: str,
+    *,
+    batch: int | None = None,
+    compression: str = "none",
+) -> list[str]:
+    """The command of one worker.
+
+    Args:
+      arguments: Of `add_flags`.
+      kind: `step`, or `reduce` for an all-reduce alone.
+      batch: Of that worker; by default what the arguments say.
+      compression: Of the gradients.
+    """
+    return [
         sys.executable, "-m", "benchmarks.scaling", f"--worker={kind}",
         f"--batch={batch or arguments.batch}", f"--steps={arguments.steps}",
+        f"--compression={compression}",
     ]  # fmt: skip
-    if horovod:
-        command = [str(_HOROVODRUN), "-np", "2", "-H", "localhost:2",
-                   "--network-interfaces", "lo", *command]  # fmt: skip
+
+
+def worker_environment(threads: int) -> dict[str, str]:
+    """This environment, with so many threads for each worker."""
     variables = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
-    environment = os.environ | dict.fromkeys(variables, str(threads))
+    return os.environ | dict.fromkeys(variables, str(threads))
+
+
+def run_workers(
+    commands: Sequence[Sequence[str]], environment: Mapping[str, str]
+) -> dict[str, float]:
+    """Runs commands at once and returns the results of the slowest worker.
+
+    Returns:
+      Median `seconds` and `items`.
+    """
     processes = [
         subprocess.Popen(
             command, cwd=ROOT, env=environment, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )
-        for _ in range(copies)
+        for command in commands
     ]  # fmt: skip
     results: list[dict[str, float]] = []
     for process in processes:
@@ -131,6 +186,7 @@ def _work(arguments: argparse.Namespace) -> dict[str, float]:
         device="cpu",
         precision="float32",
         class_names=tuple(map(str, range(11))),
+        allreduce_compression=arguments.compression,
     )
     if arguments.worker == "reduce":
         work = own.all_reduction(config=config)

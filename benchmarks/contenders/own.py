@@ -130,15 +130,19 @@ def training(*, config: Config, steps: int) -> Work:
 
 
 def all_reduction(*, config: Config) -> Work:
-    """One sum of the gradients over all workers a round; items are bytes."""
+    """One sum of the gradients over all workers a round.
+
+    As the config says compressed; items are their own bytes, 4 a weight.
+    """
     set_up(config)
     variables = create_network(config).trainable_variables
     gradients = [tf.zeros_like(variable) for variable in variables]
     num_bytes = sum(4 * each.shape.num_elements() for each in gradients)
     reduce = tf.function(distributed.allreduce_gradients, autograph=False)
+    compression = config.allreduce_compression
 
     def run(prepared: None) -> int:
-        reduce(gradients)[0].numpy()
+        reduce(gradients, compression)[0].numpy()
         return num_bytes
 
     return Work(run)

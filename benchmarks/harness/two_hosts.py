@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import json
 import os
 import shutil
 import signal
@@ -157,6 +158,42 @@ class Host:
     def set_link(self, state: str) -> None:
         """Pulls the cable out (`down`), or puts it in again (`up`)."""
         self.run("ip", "link", "set", INTERFACE, state)
+
+    def set_link_speed(self, gigabits: float, delay_ms: float) -> float:
+        """Slows down what this host sends.
+
+        Args:
+          gigabits: Gbit/s, with the headers of packets.
+          delay_ms: Milliseconds that each packet takes, beside that.
+
+        Returns:
+          The delay that was set: 0 where the kernel has no netem.
+        """
+        rate = f"{gigabits * 1000:.0f}mbit"
+        queue = ["tc", "qdisc", "replace", "dev", INTERFACE, "root"]
+        delayed = subprocess.run(
+            self.command([*queue, "netem", "rate", rate, "delay",
+                          f"{delay_ms}ms", "limit", "100000"]),
+            capture_output=True, check=False,
+        )  # fmt: skip
+        if delayed.returncode == 0:
+            return delay_ms
+        self.run(
+            *queue, "tbf", "rate", rate, "burst", "256kb", "latency", "100ms"
+        )
+        return 0.0
+
+    def set_link_free(self) -> None:
+        """Takes back what `set_link_speed` has set."""
+        self.run("tc", "qdisc", "delete", "dev", INTERFACE, "root")
+
+    def sent_bytes(self) -> int:
+        """Bytes that this host has sent, with the headers of packets."""
+        shown = subprocess.run(
+            self.command(["ip", "-s", "-j", "link", "show", INTERFACE]),
+            capture_output=True, check=True,
+        )  # fmt: skip
+        return json.loads(shown.stdout)[0]["stats64"]["tx"]["bytes"]
 
     def end(self) -> None:
         """Ends the host and all that runs on it."""
