@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from benchmarks.harness.datasets import Dataset
+from benchmarks.harness.programs import ROOT
 from benchmarks.harness.timing import Contender
-from segnet.config import Config
+from segnet.config import Config, flags
+from segnet.config.schedule import create_schedule
 
 __all__ = ["FULL", "SMOKE", "Group", "Row", "Scale", "create_groups"]
 
@@ -32,6 +34,8 @@ class Scale:
       repeats: How often the converter gets each pair: so often that its start,
         0.2 s, counts little.
       architectures: Networks to measure.
+      recipes: Of `configs/`, to measure as they run.
+      recipe_changes: What is changed in them.
     """
 
     scenes: tuple[int, int, int, int] = (367, 101, 360, 480)
@@ -47,6 +51,8 @@ class Scale:
     warmups: int = 2
     repeats: int = 30
     architectures: tuple[str, ...] = ("vgg_segnet", "segnet")
+    recipes: tuple[str, ...] = ("camvid", "demo")
+    recipe_changes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 FULL = Scale()
@@ -54,7 +60,12 @@ SMOKE = Scale(
     scenes=(4, 2, 32, 64), size=(32, 64), input_size=(32, 64), batch_size=2,
     width_multiplier=1 / 16, steps=1, end_to_end_steps=2, batches=2,
     forward_batches=2, rounds=1, warmups=0, repeats=3,
-    architectures=("vgg_segnet",),
+    architectures=("vgg_segnet",), recipes=("camvid",),
+    recipe_changes={
+        "input_height": 32, "input_width": 64, "train_crop": "", "epochs": 10,
+        "resolution_schedule": "16x32x2:5", "batch_size": 2,
+        "width_multiplier": 1 / 16,
+    },
 )  # fmt: skip
 
 
@@ -103,6 +114,7 @@ def create_groups(scale: Scale, data: Dataset) -> list[Group]:
     """
     return [
         *(_training_group(scale, data, name) for name in scale.architectures),
+        *(_recipe_group(scale, data, name) for name in scale.recipes),
         _input_group(scale, data),
         _converter_group(scale, data),
         _inference_group(scale, data),
@@ -151,6 +163,59 @@ def _training_group(scale: Scale, data: Dataset, architecture: str) -> Group:
             Row(f"end to end, {precision}, step = 1", end, step),
         ]
     return Group(architecture, contenders, rows)
+
+
+def _recipe_group(scale: Scale, data: Dataset, name: str) -> Group:
+    """Each stage of a recipe as it runs, beside bare steps of its network."""
+    command = [f"--flagfile={ROOT / 'configs' / name}.flags"]
+    parsed = cast(flags.Command, flags.parse_command(["", *command]))
+    config = dataclasses.replace(
+        parsed.config, data_dir=data.records, **scale.recipe_changes
+    )
+    contenders: dict[str, Contender] = {}
+    rows: list[Row] = []
+    # As many records as any stage may want.
+    for number, stage in enumerate(create_schedule(config, 10**6, 1).stages):
+        bare = _config(
+            scale,
+            data,
+            architecture=config.architecture,
+            input_height=stage.height,
+            input_width=stage.width,
+            batch_size=stage.batch_size,
+            width_multiplier=config.width_multiplier,
+            batch_norm_in_encoder=config.uses_encoder_batch_norm,
+            precision=config.precision,
+        )
+        bare = dataclasses.replace(bare, data_dir="")
+        dice = dataclasses.replace(bare, loss=config.loss)
+        size = f"{stage.height}x{stage.width}x{stage.batch_size}"
+        of_recipe = {
+            "config": config,
+            "stage": number,
+            "steps": scale.end_to_end_steps,
+        }
+        steps = {"steps": scale.steps}
+        contenders |= {
+            f"recipe {size}": Contender("own:recipe", of_recipe),
+            f"bare {size}": Contender(
+                "own:training", {"config": bare, **steps}
+            ),
+            f"loss {size}": Contender(
+                "own:training", {"config": dice, **steps}
+            ),
+            f"plain {size}": Contender(
+                "own:training",
+                {"config": dice, "compile_loss": False, **steps},
+            ),
+        }
+        rows += [
+            Row(f"{size}, as it runs, bare step = 1", f"recipe {size}",
+                f"bare {size}"),
+            Row(f"{size}, loss compiled, not = 1", f"loss {size}",
+                f"plain {size}"),
+        ]  # fmt: skip
+    return Group(f"configs/{name}.flags", contenders, rows)
 
 
 def _input_group(scale: Scale, data: Dataset) -> Group:

@@ -23,13 +23,13 @@ from segnet.evaluation.inference import Predictor
 from segnet.records.splits import read_manifest
 from segnet.runtime import distributed
 from segnet.runtime.device import prepare_xla
-from segnet.training import losses, optim, steps
-from segnet.training.run import create_network
-from segnet.training.start import set_up
+from segnet.training import losses, optim, stages, steps
+from segnet.training.run import create_network, create_run
+from segnet.training.start import resolve, set_up
 
 __all__ = [
     "all_reduction", "evaluation", "forward_pass", "input_pipeline",
-    "prediction", "training",
+    "prediction", "recipe", "training",
 ]  # fmt: skip
 
 # uint8 `[batch, height, width, 3]` and int32 `[batch, height, width]`.
@@ -39,7 +39,9 @@ Batch = tuple[tf.Tensor, tf.Tensor]
 _MANY_EPOCHS = 10**6
 
 
-def _create_train_step(config: Config) -> Callable[[Batch], None]:
+def _create_train_step(
+    config: Config, compile_loss: bool
+) -> Callable[[Batch], None]:
     """The trainer's step on one batch; it returns when the step is done."""
     set_up(config)
     model = create_network(config)
@@ -58,7 +60,7 @@ def _create_train_step(config: Config) -> Callable[[Batch], None]:
         device_name="/device:CPU:0",
         reduce_sum=distributed.allreduce_sum,
         reduce_gradients=distributed.allreduce_gradients,
-        compile_loss=True,
+        compile_loss=compile_loss,
     )
     prepare_xla()
     rate, votes = tf.constant(config.learning_rate), tf.zeros([2])
@@ -117,9 +119,9 @@ def _open_training_data(config: Config) -> tf.data.Dataset:
     )
 
 
-def training(*, config: Config, steps: int) -> Work:
+def training(*, config: Config, steps: int, compile_loss: bool = True) -> Work:
     """Training steps, `steps` a round; on one batch without a `data_dir`."""
-    train_step = _create_train_step(config)
+    train_step = _create_train_step(config, compile_loss)
 
     def run(batches: Iterator[Batch]) -> int:
         for _ in range(steps):
@@ -127,6 +129,40 @@ def training(*, config: Config, steps: int) -> Work:
         return steps * config.batch_size
 
     return Work(run, _create_batches(config))
+
+
+def recipe(*, config: Config, stage: int, steps: int) -> Work:
+    """Steps of a stage of a run as the trainer makes them, `steps` a round."""
+    runtime = set_up(config)
+    splits = sources.read_splits(
+        config.data_dir, config.train_split, config.eval_split
+    )
+    config = resolve(config, splits.train.class_names)
+    run = create_run(config, runtime, splits)
+    now = stages.plan(run, 1).stages[stage]
+    train_step = stages.create_train_step(
+        run, freeze_encoder=now.freeze_encoder
+    )
+    rate, votes = tf.constant(config.learning_rate), tf.zeros([2])
+
+    def start() -> Iterator[Batch]:
+        batches = stages.training_batches(
+            run,
+            now,
+            start_step=now.first_step,
+            end_step=now.end_step,
+            augment=config.augment,
+        )
+        next(batches)
+        return batches
+
+    def train(batches: Iterator[Batch]) -> int:
+        for _ in range(steps):
+            votes_of_all = train_step(*next(batches), rate, votes)
+        votes_of_all.numpy()
+        return steps * now.batch_size
+
+    return Work(train, start)
 
 
 def all_reduction(*, config: Config) -> Work:
