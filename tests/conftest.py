@@ -59,6 +59,15 @@ def pytest_runtest_call(item):
             item.user_properties.append(("inputs", inputs.total - before))
 
 
+@pytest.fixture(autouse=True)
+def _precision_of_this_test_alone():
+    """A run sets the precision of its process: not for the tests after it."""
+    yield
+    tensorflow = sys.modules.get("tensorflow")
+    if tensorflow is not None:
+        tensorflow.keras.mixed_precision.set_global_policy("float32")
+
+
 def pytest_terminal_summary(terminalreporter):
     """Says how many inputs were generated."""
     reports = [

@@ -52,6 +52,7 @@ def test_an_unknown_name_is_an_attribute_error():
         segnet.trian  # noqa: B018
 
 
+@pytest.mark.slow
 def test_a_notebook_in_one_process(folders, tmp_path, capsys):
     """Converts, trains, scores, loads; then all again, set otherwise."""
     manifests = segnet.convert(

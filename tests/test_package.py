@@ -126,6 +126,7 @@ def test_every_program_of_the_clone_is_a_command():
         assert "from segnet import cli" in lines
 
 
+@pytest.mark.slow
 def test_commands_work_in_any_folder(bin_dir, folders, tmp_path):
     """And name each other, and the recipes, as they are called there."""
     both = _run(
@@ -191,6 +192,7 @@ def _run_code(python: Path, folder: Path, code: str) -> None:
     assert last.endswith("/segnet/__init__.py (128, 256)")
 
 
+@pytest.mark.slow
 def test_the_python_of_the_page(bin_dir, tmp_path):
     code = _python_of("docs/python.md", "max_steps=2")
     _run_code(bin_dir / "python", tmp_path, code)

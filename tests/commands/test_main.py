@@ -248,6 +248,7 @@ def test_a_signal_saves_and_leaves(number, status, data_dir, tmp_path, capsys):
     assert f"step {step} of {step + 1}" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_killed_and_started_again_finishes_all_epochs(data_dir, tmp_path):
     """A process that is killed with SIGKILL; then the same command again."""
     workdir = tmp_path / "run"

@@ -85,6 +85,7 @@ def test_ranks_but_the_first_leave_the_lock_alone(tmp_path, monkeypatch):
     assert seen == [0.0]
 
 
+@pytest.mark.slow
 def test_an_end_is_changed_there_and_back(workdir, capsys):
     before = contents(workdir)
     assert train(workdir, "--epochs=1") == 2
@@ -152,6 +153,7 @@ def test_a_run_killed_before_its_first_checkpoint_begins_anew(
     assert {line["step"] for line in lines(workdir)} == {1}
 
 
+@pytest.mark.slow
 def test_data_named_by_a_relative_path_is_found_from_elsewhere(
     data_dir, tmp_path, monkeypatch
 ):

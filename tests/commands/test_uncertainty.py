@@ -75,7 +75,14 @@ def _draw(folder):
     return pixels
 
 
-@pytest.mark.parametrize("extra", [(), ("--notta",), ("--mc_samples=2",)])
+@pytest.mark.parametrize(
+    "extra",
+    [
+        (),
+        ("--notta",),
+        pytest.param(("--mc_samples=2",), marks=pytest.mark.slow),
+    ],
+)
 def test_uncertainty_is_the_entropy_of_the_mean(extra, dropped, tmp_path):
     pixels = _draw(tmp_path)
     rows, command = _predict(dropped, tmp_path, *extra)

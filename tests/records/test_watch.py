@@ -89,7 +89,9 @@ def test_what_only_reads_is_no_change(records):
     assert len(list(elements)) == 9
 
 
-@pytest.mark.parametrize("split", ["train", "val"])
+@pytest.mark.parametrize(
+    "split", ["train", pytest.param("val", marks=pytest.mark.slow)]
+)
 def test_a_run_stops_with_one_line_and_goes_on(
     split, records, folders, tmp_path, capsys
 ):

@@ -20,7 +20,11 @@ LIMIT_SECS = 60
 @pytest.mark.parametrize(
     ("way", "words"),
     [
-        ("shard", ["damaged/train-0000", "--overwrite"]),
+        pytest.param(
+            "shard",
+            ["damaged/train-0000", "--overwrite"],
+            marks=pytest.mark.slow,
+        ),
         pytest.param(
             "nan",
             ["the loss is nan at or shortly before step"],

@@ -92,7 +92,12 @@ RUNS = [
     pytest.param(
         "hpu_fp32_dist.flags", 2, "float32", marks=[*DIST, pytest.mark.slow]
     ),
-    pytest.param("hpu_bf16_dist.flags", 2, "mixed_bfloat16", marks=DIST),
+    pytest.param(
+        "hpu_bf16_dist.flags",
+        2,
+        "mixed_bfloat16",
+        marks=[*DIST, pytest.mark.slow],
+    ),
 ]
 
 

@@ -105,34 +105,54 @@ def hosts(data_dir, tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="module")
-def together(data_dir, uneven, hosts, tmp_path_factory):
-    """Output folder of the runs of two workers, and what they printed."""
-    folder = tmp_path_factory.mktemp("dist")
-    runs = {
-        "run": [
-            *TINY, f"--data_dir={data_dir}", "--batch_size=2", "--epochs=2",
-            "--augment=basic",
-        ]
-    }  # fmt: skip
-    for name, extra in SAME_RUNS.items():
-        runs[name] = [*TINY, f"--data_dir={uneven}", "--batch_size=2", *SAME,
-                      *extra]  # fmt: skip
-    for name in DETERMINISTIC:
-        runs[name] = [*runs["run"], "--deterministic", "--epochs=1"]
-    parts = [*TINY, *PARTS, f"--data_dir={hosts / 'host{rank}'}"]
-    runs["parts"] = [*parts, "--epochs=2"]
-    parts += [f"--workdir={folder / 'stopped'}"]
-    runs["begun"] = [*parts, "--epochs=1"]
-    runs["resumed"] = [*parts, "--epochs=2"]
+def _same(name, data):
+    return [*TINY, f"--data_dir={data}", "--batch_size=2", *SAME,
+            *SAME_RUNS[name]]  # fmt: skip
+
+
+def _launch(folder, runs):
+    """The folder of the runs of two workers, and what they printed."""
     result = launch(2, dist_worker.__file__, [folder, json.dumps(runs)])
     assert result.returncode == 0, result.stdout + result.stderr
     return folder, result.stdout + result.stderr
 
 
-@pytest.mark.parametrize("name", ["run", "compressed"])
-def test_both_ranks_end_with_the_same_weights(name, together):
-    folder, _ = together
+@pytest.fixture(scope="module")
+def together(data_dir, uneven, tmp_path_factory):
+    """Output folder of some runs of two workers, and what they printed."""
+    run = [
+        *TINY, f"--data_dir={data_dir}", "--batch_size=2", "--epochs=2",
+        "--augment=basic",
+    ]  # fmt: skip
+    runs = {"run": run, "kinked": _same("kinked", uneven)}
+    for name in DETERMINISTIC:
+        runs[name] = [*run, "--deterministic", "--epochs=1"]
+    return _launch(tmp_path_factory.mktemp("dist"), runs)
+
+
+@pytest.fixture(scope="module")
+def more_together(uneven, hosts, tmp_path_factory):
+    """The same of the runs of slow tests."""
+    folder = tmp_path_factory.mktemp("dist")
+    runs = {name: _same(name, uneven) for name in SAME_RUNS}
+    del runs["kinked"]
+    parts = [*TINY, *PARTS, f"--data_dir={hosts / 'host{rank}'}"]
+    runs["parts"] = [*parts, "--epochs=2"]
+    parts += [f"--workdir={folder / 'stopped'}"]
+    runs["begun"] = [*parts, "--epochs=1"]
+    runs["resumed"] = [*parts, "--epochs=2"]
+    return _launch(folder, runs)
+
+
+@pytest.mark.parametrize(
+    ("runs", "name"),
+    [
+        ("together", "run"),
+        pytest.param("more_together", "compressed", marks=pytest.mark.slow),
+    ],
+)
+def test_both_ranks_end_with_the_same_weights(runs, name, request):
+    folder, _ = request.getfixturevalue(runs)
     with (
         np.load(folder / f"{name}-0.npz") as first,
         np.load(folder / f"{name}-1.npz") as second,
@@ -156,8 +176,9 @@ def test_deterministic_runs_of_two_workers_are_equal(together):
     )
 
 
-def test_workers_with_parts_of_the_shards_resume_exactly(together):
-    folder, _ = together
+@pytest.mark.slow
+def test_workers_with_parts_of_the_shards_resume_exactly(more_together):
+    folder, _ = more_together
     with (
         np.load(folder / "parts-0.npz") as at_once,
         np.load(folder / "parts-1.npz") as other_worker,
@@ -169,10 +190,11 @@ def test_workers_with_parts_of_the_shards_resume_exactly(together):
     assert losses(folder / "parts") == losses(folder / "stopped")
 
 
+@pytest.mark.slow
 def test_parts_are_scored_once_together(
-    together, data_dir, tmp_path, monkeypatch
+    more_together, data_dir, tmp_path, monkeypatch
 ):
-    folder, _ = together
+    folder, _ = more_together
     smooth_network(monkeypatch)  # Those of the runs after the smooth ones are.
     workdir = shutil.copytree(folder / "parts", tmp_path / "run")
     flags = [f"--workdir={workdir}", f"--data_dir={data_dir}"]
@@ -205,7 +227,7 @@ def test_rank_0_alone_writes_and_prints(together):
     assert len(list((folder / "run" / "tensorboard").iterdir())) == 1
     # 10 images, 2 workers with 2: 2 steps an epoch, each logged once.
     assert len(losses(folder / "run")) == 4
-    assert printed.count("2 worker(s)") == 1 + len(SAME_RUNS) + 2 + 3
+    assert printed.count("2 worker(s)") == 2 + len(DETERMINISTIC)
     assert "peak learning rate 0.002" in printed
 
 
@@ -221,23 +243,31 @@ def test_another_number_of_workers_goes_on_counting_epochs(together, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "tolerance"),
+    ("runs", "name", "tolerance"),
     [
-        ("kinked", 1e-4),
-        ("smooth", 1e-4),
-        ("smooth_sgd", 1e-4),
-        ("compressed", 0.01),
+        ("together", "kinked", 1e-4),
+        *(
+            pytest.param("more_together", *case, marks=pytest.mark.slow)
+            for case in [
+                ("smooth", 1e-4),
+                ("smooth_sgd", 1e-4),
+                ("compressed", 0.01),
+            ]
+        ),
     ],
 )
 def test_two_workers_train_like_one_with_both_batches(
-    name, tolerance, uneven, together, tmp_path, monkeypatch
+    runs, name, tolerance, uneven, tmp_path, monkeypatch, request
 ):
     """Losses of 2 workers with 2 images and 1 with 4, uneven void pixels."""
     if name.startswith("smooth"):
         smooth_network(monkeypatch)
     arguments = [*TINY, f"--data_dir={uneven}", "--batch_size=4", *SAME]
     dist_worker.work(tmp_path, name, [*arguments, *SAME_RUNS[name]])
-    ours, expected = losses(together[0] / name), losses(tmp_path / name)
+    ours, expected = (
+        losses(request.getfixturevalue(runs)[0] / name),
+        losses(tmp_path / name),
+    )
     assert len(ours) == len(expected) == 20
     difference = np.max(np.abs(np.divide(ours, expected) - 1.0))
     print(f"{name}: largest relative difference {difference:.1e}")

@@ -61,7 +61,9 @@ def test_all_of_it_together(undisturbed):
     assert saved["weight_decay"] == 0.01
 
 
-@pytest.mark.parametrize("stop_after", [2, 3])
+@pytest.mark.parametrize(
+    "stop_after", [2, pytest.param(3, marks=pytest.mark.slow)]
+)
 def test_stopped_and_resumed_is_the_same_run(
     stop_after, undisturbed, data_dir, tmp_path
 ):
@@ -110,7 +112,7 @@ def _signal_at_call(number, function):
     [
         # 5 images, 4 a pass: the first and the last pass of the evaluations,
         # between which are those of TensorBoard's pictures.
-        (inference.Predictor, 1),
+        pytest.param(inference.Predictor, 1, marks=pytest.mark.slow),
         pytest.param(inference.Predictor, 6, marks=pytest.mark.slow),
         pytest.param(recalibration.Recalibration, 2, marks=pytest.mark.slow),
     ],
