@@ -58,7 +58,7 @@ test:  ## all tests but the slow ones, with coverage
 	@tools/run_tests.sh $(ARGS)
 
 test-slow: environment setup-horovod  ## the slow tests but the next ones
-	$(PY) -m pytest -m slow --ignore=tests/runtime/test_elastic.py $(ARGS)
+	$(PY) -m pytest -n 2 -m slow --ignore=tests/runtime/test_elastic.py $(ARGS)
 
 # A program beside the project, with situations that went wrong once.
 FAULTS ?= ../shared/cases/faults.py
@@ -93,7 +93,7 @@ test-loggers: environment  ## --log_to with the packages of W&B and MLflow
 
 # Those that have the mark: the others need TensorFlow.
 BEAM_TESTS := tests/convert/test_beam.py
-test-beam:  ## conversion on Apache Beam, workers killed, S3 on loopback
+test-beam:  ## conversion on Apache Beam, workers killed
 	@VENV="$(VENV)-beam" tools/setup_env.sh beam-test
 	"$(VENV)-beam/bin/python" -m pytest -m beam $(BEAM_TESTS) $(ARGS)
 

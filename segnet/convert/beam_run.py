@@ -135,8 +135,9 @@ def _run_all(
                 f"--runner={runner.name}: {run.failure()}; Beam's messages are "
                 f"in {log}"
             )
+        why = "a worker was lost" if run.lost else run.failure()
         say(
-            f"note: --runner={runner.name}: a worker was lost; "
+            f"note: --runner={runner.name}: {why}; "
             f"{len(jobs) - len(done)} of {len(jobs)} parts are done again"
         )
 

@@ -254,8 +254,10 @@ def test_a_full_disk_is_one_line(root, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(site))
     argv = flags(root, output, RUNNER, "--num_workers=3", "--num_shards=4")
     assert convert.main(argv) == 1
-    (line,) = capsys.readouterr().err.splitlines()
+    output_lines, errors = capsys.readouterr()
+    (line,) = errors.splitlines()
     assert "No space left on device" in line and "part-00002" in line
+    assert "a worker was lost" not in output_lines
     assert not output.exists()
 
 
