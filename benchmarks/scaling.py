@@ -1,83 +1,65 @@
-"""Measures two workers on this machine and predicts many (docs/scaling.md).
+"""Measures workers on this machine and simulates many (docs/scaling.md).
 
 python -m benchmarks.scaling [--batch=2] [--steps=10] [--rounds=5]
+  [--measured=FILE] [--picture=FILE]
 
-In turn, for each round: one process with 2 threads on a batch of 2B; two
-processes with 1 thread and a batch of B that know nothing of each other; the
-same two under horovodrun; and an all-reduce of the gradients' bytes alone.
-Prints the medians, the throughput of two workers over that of one process,
-the step time that the formula predicts beside the measured one, and the
-formula's efficiency for more workers. The machine must have nothing else to
-do, and two cores at least.
+In turn, for each round: one process with 2 threads on a batch of 2B; then for
+two and for four workers, each with 1 thread and a batch of B: processes that
+know nothing of each other, the same under horovodrun, and an all-reduce of the
+gradients' bytes alone. At last a checkpoint is written, some times. Prints the
+throughput of two workers over that of one process, the step time that formula
+and simulation predict beside the measured one, and what the simulation says of
+more workers: links, stragglers, input, failures, checkpoints. The machine must
+have nothing else to do, and two cores at least.
 """
 
 from __future__ import annotations
 
 import argparse
-import collections
 import json
-import os
-import re
 import statistics
-import subprocess
 import sys
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from benchmarks.harness.programs import ROOT
+from benchmarks.harness import scaling_report, workers
 from segnet.config import Config
 
-__all__ = [
-    "HOROVODRUN",
-    "add_flags",
-    "format_results",
-    "main",
-    "ring_seconds",
-    "run_workers",
-    "worker_command",
-    "worker_environment",
-]
+__all__ = ["add_flags", "main", "worker_command"]
 
-HOROVODRUN = Path(sys.executable).with_name("horovodrun")
-_WORKERS = (8, 64, 512)
-# Gbit/s of one worker's link, in one direction.
-_LINKS = (10, 25, 100, 200)
-# Seconds that one of the 2 (N - 1) messages of a ring takes at least.
-_LATENCY_SECS = 20e-6
-_MARK = "MEASURED "
-
-
-def ring_seconds(
-    num_bytes: float,
-    workers: int,
-    gigabits: float,
-    latency_secs: float = _LATENCY_SECS,
-) -> float:
-    """Seconds of a ring all-reduce, see docs/scaling.md.
-
-    Args:
-      num_bytes: Of what is reduced.
-      workers: How many take part.
-      gigabits: Gbit/s of each worker's link, in one direction.
-      latency_secs: What the smallest message takes.
-    """
-    messages = 2 * (workers - 1)
-    seconds = messages / workers * num_bytes * 8 / (gigabits * 1e9)
-    return seconds + messages * latency_secs
+# Of real workers.
+_TRIED = (2, 4)
 
 
 def main(argv: Sequence[str]) -> None:
     """Measures and prints, or is one of the workers."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add_flags(parser)
+    parser.add_argument(
+        "--measured", type=Path,
+        help="where what is measured is kept; if it is there, it is used",
+    )  # fmt: skip
+    parser.add_argument("--picture", type=Path, help="of the simulation (.svg)")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     parser.add_argument("--compression", default="none", help=argparse.SUPPRESS)
     arguments = parser.parse_args(argv)
     if arguments.worker:
-        print(_MARK + json.dumps(_work(arguments)), flush=True)
+        _work(arguments)
+        return
+    kept: Path | None = arguments.measured
+    if kept and kept.exists():
+        measured = json.loads(kept.read_text())
     else:
-        print(format_results(_measure(arguments), arguments.batch))
+        measured = _measure(arguments)
+        if kept:
+            kept.write_text(json.dumps(measured))
+    print(scaling_report.format_results(measured))
+    if arguments.picture:
+        # Only for this: training does without matplotlib.
+        from benchmarks.harness import scaling_picture
+
+        scaling_picture.draw(measured, arguments.picture)
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -87,39 +69,54 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rounds", type=int, default=5)
 
 
-def _measure(arguments: argparse.Namespace) -> dict[str, float]:
-    """Medians over the rounds, seconds, and the bytes of the gradients."""
-    measured: dict[str, list[float]] = collections.defaultdict(list)
+def _measure(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What `scaling_report.format_results` takes."""
+    rounds: list[dict[str, workers.Measured]] = []
     for number in range(arguments.rounds):
-        once = {
-            "one": _start(arguments, "step", 2, batch=2 * arguments.batch),
-            "apart": _start(arguments, "step", 1, copies=2),
-            "two": _start(arguments, "step", 1, horovod=True),
-            "reduce": _start(arguments, "reduce", 1, horovod=True),
-        }
-        for name, result in once.items():
-            measured[name].append(result["seconds"])
-        measured["bytes"].append(once["reduce"]["items"])
+        twice = 2 * arguments.batch
+        once = {"one": _start(arguments, "step", threads=2, batch=twice)}
+        for count in _TRIED:
+            once[f"apart {count}"] = _start(arguments, "step", copies=count)
+            for name, kind in (("together", "step"), ("reduce", "reduce")):
+                once[f"{name} {count}"] = _start(arguments, kind, horovod=count)
+        rounds.append(once)
         listed = ", ".join(f"{k} {v['seconds']:.3f} s" for k, v in once.items())
         print(f"round {number + 1}: {listed}", flush=True)
-    return {name: statistics.median(each) for name, each in measured.items()}
+    save = _start(arguments, "save", threads=2)
+    return {
+        "batch": arguments.batch,
+        "seconds": {
+            name: statistics.median(once[name]["seconds"] for once in rounds)
+            for name in rounds[0]
+        },
+        "samples": {
+            name: [secs for once in rounds for secs in once[name]["samples"]]
+            for name in rounds[0]
+        },
+        "bytes": rounds[0]["reduce 2"]["items"],
+        "start": statistics.median(
+            once["together 2"]["start"] for once in rounds
+        ),
+        "save": save["seconds"],
+        "saved bytes": save["items"],
+    }
 
 
 def _start(
     arguments: argparse.Namespace,
     kind: str,
-    threads: int,
     *,
+    threads: int = 1,
     batch: int | None = None,
     copies: int = 1,
-    horovod: bool = False,
-) -> dict[str, float]:
-    """Runs workers and returns the results of the slowest."""
+    horovod: int = 0,
+) -> workers.Measured:
+    """Runs workers of a kind: copies, or under `horovodrun`."""
     command = worker_command(arguments, kind, batch=batch)
     if horovod:
-        command = [str(HOROVODRUN), "-np", "2", "-H", "localhost:2",
-                   "--network-interfaces", "lo", *command]  # fmt: skip
-    return run_workers([command] * copies, worker_environment(threads))
+        command = workers.under_horovod(command, horovod)
+    environment = workers.worker_environment(threads)
+    return workers.run_workers([command] * copies, environment)
 
 
 def worker_command(
@@ -133,7 +130,7 @@ def worker_command(
 
     Args:
       arguments: Of `add_flags`.
-      kind: `step`, or `reduce` for an all-reduce alone.
+      kind: `step`, `reduce` for an all-reduce alone, or `save`.
       batch: Of that worker; by default what the arguments say.
       compression: Of the gradients.
     """
@@ -144,38 +141,8 @@ def worker_command(
     ]  # fmt: skip
 
 
-def worker_environment(threads: int) -> dict[str, str]:
-    """This environment, with so many threads for each worker."""
-    variables = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
-    return os.environ | dict.fromkeys(variables, str(threads))
-
-
-def run_workers(
-    commands: Sequence[Sequence[str]], environment: Mapping[str, str]
-) -> dict[str, float]:
-    """Runs commands at once and returns the results of the slowest worker.
-
-    Returns:
-      Median `seconds` and `items`.
-    """
-    processes = [
-        subprocess.Popen(
-            command, cwd=ROOT, env=environment, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )
-        for command in commands
-    ]  # fmt: skip
-    results: list[dict[str, float]] = []
-    for process in processes:
-        printed, errors = process.communicate()
-        if process.returncode:
-            sys.exit(f"a worker failed:\n{errors}")
-        results += map(json.loads, re.findall(f"{_MARK}(.*)", printed))
-    return max(results, key=lambda result: result["seconds"])
-
-
-def _work(arguments: argparse.Namespace) -> dict[str, float]:
-    """Median seconds of a step, or of an all-reduce and its bytes."""
+def _work(arguments: argparse.Namespace) -> None:
+    """Measures and tells it: steps, all-reduces or checkpoints."""
     # Not in the process that starts the workers.
     from benchmarks.contenders import own
 
@@ -190,50 +157,12 @@ def _work(arguments: argparse.Namespace) -> dict[str, float]:
     )
     if arguments.worker == "reduce":
         work = own.all_reduction(config=config)
+    elif arguments.worker == "save":
+        work = own.saving(config=config)
     else:
         work = own.training(config=config, steps=1)
     prepared = work.prepare()
-    work.run(prepared)  # Traces.
-    seconds = []
-    for _ in range(arguments.steps):
-        start = time.perf_counter()
-        items = work.run(prepared)
-        seconds.append(time.perf_counter() - start)
-    return {"seconds": statistics.median(seconds), "items": items}
-
-
-def format_results(measured: Mapping[str, float], batch: int) -> str:
-    """The measured numbers and what follows from them.
-
-    Args:
-      measured: Seconds `one`, `apart`, `two` and `reduce`, and `bytes`.
-      batch: Images a step of one of two workers.
-    """
-    one, apart, two, reduce = (
-        measured[name] for name in ("one", "apart", "two", "reduce")
-    )
-    num_bytes, predicted = measured["bytes"], apart + reduce
-    lines = [
-        f"one process, 2 threads, batch {2 * batch}: {one:.3f} s",
-        f"two processes apart, batch {batch}: {apart:.3f} s",
-        f"two workers, batch {batch}: {two:.3f} s",
-        f"all-reduce of {num_bytes / 1e6:.1f} MB by two: {reduce:.3f} s",
-        # Both take the same images a step.
-        f"throughput, two workers / one: {one / two:.3f}",
-        f"step of two workers: predicted {predicted:.3f} s, measured / "
-        f"predicted {two / predicted:.3f}",
-        "\nefficiency with the step of one worker here, nothing overlapped",
-        "workers  " + "  ".join(f"{link:>4} Gbit/s" for link in _LINKS),
-    ]
-    for workers in _WORKERS:
-        shares = (
-            apart / (apart + ring_seconds(num_bytes, workers, link))
-            for link in _LINKS
-        )
-        lines.append(
-            f"{workers:>7}  " + "  ".join(f"{share:>11.3f}" for share in shares)
-        )
-    return "\n".join(lines)
+    workers.tell_rounds(lambda: work.run(prepared), arguments.steps)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmarks import scaling
+from benchmarks.harness import workers
+from benchmarks.harness.scaling_report import ring_seconds
 from benchmarks.harness.two_hosts import (
     INTERFACE,
     NAMES,
@@ -37,7 +39,7 @@ __all__ = ["format_results", "main"]
 # Bytes on the link for one of float32.
 _SHARES = {"none": 1.0, "bf16": 0.5}
 _START = (
-    str(scaling.HOROVODRUN), "-np", "2",
+    str(workers.HOROVODRUN), "-np", "2",
     "-H", ",".join(f"{name}:1" for name in NAMES),
     "--network-interfaces", INTERFACE,
 )  # fmt: skip
@@ -66,11 +68,11 @@ def _measure(
     arguments: argparse.Namespace, hosts: Sequence[Host]
 ) -> dict[str, float]:
     """What `format_results` takes: medians over the rounds."""
-    environment = scaling.worker_environment(threads=1)
+    environment = workers.worker_environment(threads=1)
     measured: dict[str, list[float]] = collections.defaultdict(list)
     for number in range(arguments.rounds):
         apart = [scaling.worker_command(arguments, "step")] * 2
-        once = {"apart": scaling.run_workers(apart, environment)["seconds"]}
+        once = {"apart": workers.run_workers(apart, environment)["seconds"]}
         for compression in _SHARES:
             for name, kind, slow in (
                 ("copy", "reduce", False),
@@ -83,7 +85,7 @@ def _measure(
                 if slow:
                     once["delay_ms"] = _slow_down(arguments, hosts)
                 before = hosts[0].sent_bytes()
-                done = scaling.run_workers(
+                done = workers.run_workers(
                     [hosts[0].command([*_START, *command])], environment
                 )
                 if slow:
@@ -129,7 +131,7 @@ def format_results(measured: Mapping[str, float], gigabits: float) -> str:
     ]
     for compression, share in _SHARES.items():
         copying = measured[f"copy {compression}"]
-        ring = copying + scaling.ring_seconds(
+        ring = copying + ring_seconds(
             share * num_bytes, 2, gigabits, delay_ms / 1000
         )
         for kind, formula in {"reduce": ring, "step": apart + ring}.items():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -29,7 +30,7 @@ from segnet.training.start import resolve, set_up
 
 __all__ = [
     "all_reduction", "evaluation", "forward_pass", "input_pipeline",
-    "prediction", "recipe", "training",
+    "prediction", "recipe", "saving", "training",
 ]  # fmt: skip
 
 # uint8 `[batch, height, width, 3]` and int32 `[batch, height, width]`.
@@ -180,6 +181,27 @@ def all_reduction(*, config: Config) -> Work:
     def run(prepared: None) -> int:
         reduce(gradients, compression)[0].numpy()
         return num_bytes
+
+    return Work(run)
+
+
+def saving(*, config: Config) -> Work:
+    """A checkpoint of network and optimizer, written to a disk, a round."""
+    set_up(config)
+    model = create_network(config)
+    optimizer = optim.create_optimizer(
+        config.optimizer,
+        momentum=config.momentum,
+        weight_decay=config.effective_weight_decay,
+        loss_scaling=False,
+    )
+    optimizer.build(model.trainable_variables)
+    saved = tf.train.Checkpoint(model=model, optimizer=optimizer)
+
+    def run(prepared: None) -> int:
+        with tempfile.TemporaryDirectory(prefix="bench-save-") as folder:
+            saved.write(os.path.join(folder, "checkpoint"))
+            return sum(entry.stat().st_size for entry in os.scandir(folder))
 
     return Work(run)
 
