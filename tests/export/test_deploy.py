@@ -1,4 +1,7 @@
-"""The programs of docs/deploy.md do what they say."""
+"""The programs of docs/deploy.md do what they say.
+
+With a run of the tests and, after `make demo`, with that of the demo.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,7 @@ import segnet
 pytestmark = pytest.mark.export
 
 ROOT = Path(__file__).resolve().parents[2]
+DEMO = ROOT / "demo"
 NODE = Path(__file__).parent / "node"
 
 
@@ -28,23 +32,33 @@ def programs(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
 
 
-@pytest.fixture(scope="module")
-def folder(trained, tmp_path_factory):
+@pytest.fixture(scope="module", params=["tests", "demo"])
+def folder(request, tmp_path_factory):
     """A folder with RUN and a picture of the network's input size."""
     pytest.importorskip("tf2onnx", reason="make test-export installs it")
     folder = tmp_path_factory.mktemp("deploy")
-    shutil.copytree(trained, folder / "RUN")
+    if request.param == "tests":
+        run = request.getfixturevalue("trained")
+        rng = np.random.default_rng(3)
+        image = Image.fromarray(rng.integers(0, 256, (32, 48, 3), np.uint8))
+    else:
+        run = DEMO / "run"
+        if not (run / "report").exists():
+            pytest.skip(f"{run} is not there: make demo")
+        image = Image.open(min((DEMO / "data" / "val" / "images").iterdir()))
+        image = image.convert("RGB").resize((256, 128))
+    shutil.copytree(run, folder / "RUN")
     argv = ["main.py", "export", f"--workdir={folder / 'RUN'}"]
+    if request.param == "demo":
+        argv.append(f"--data_dir={DEMO / 'records'}")
     assert (
         main.main(
             [*argv, "--export_format=saved_model,tflite,onnx", "--export_force"]
         )
         == 0
     )
-    rng = np.random.default_rng(3)
-    image = rng.integers(0, 256, (32, 48, 3), np.uint8)
     # A PNG by content: its pixels are what is compared.
-    Image.fromarray(image).save(folder / "picture.jpg", "PNG")
+    image.save(folder / "picture.jpg", "PNG")
     return folder
 
 
@@ -78,6 +92,7 @@ def test_every_python_program_is_run():
 )
 def test_javascript(folder, expected, tmp_path):
     (code,) = programs("javascript")
+    height, width = expected.shape
     pixels = np.asarray(Image.open(folder / "picture.jpg").convert("RGBA"))
     (tmp_path / "pixels").write_bytes(pixels.tobytes())
     model = json.dumps(str(folder / "RUN" / "export" / "model.onnx"))
@@ -86,7 +101,8 @@ def test_javascript(folder, expected, tmp_path):
     code = (
         'import { readFileSync, writeFileSync } from "node:fs";\n'
         f"const model = readFileSync({model});\n{code}\n"
-        f"const found = await label(readFileSync({source}), 32, 48);\n"
+        f"const pixels = readFileSync({source});\n"
+        f"const found = await label(pixels, {height}, {width});\n"
         f"writeFileSync({target}, found);\n"
     )
     program = NODE / "node_modules" / "program.mjs"
@@ -96,4 +112,4 @@ def test_javascript(folder, expected, tmp_path):
     finally:
         program.unlink()
     found = np.frombuffer((tmp_path / "labels").read_bytes(), np.uint8)
-    assert np.mean(found.reshape(32, 48) == expected) >= 0.999
+    assert np.mean(found.reshape(expected.shape) == expected) >= 0.999
