@@ -13,7 +13,8 @@ from segnet.config import Config
 from segnet.config.schedule import eval_batch_size
 from segnet.data import resizing, sources
 from segnet.evaluation import inference
-from segnet.evaluation.evaluate import Evaluation, Prediction
+from segnet.evaluation.counting import Prediction
+from segnet.evaluation.evaluate import Evaluation
 from segnet.evaluation.image_scores import ImageScores
 from segnet.images.palettes import DEFAULT, Palette
 from segnet.records.manifest import Manifest

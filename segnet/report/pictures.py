@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 
 from segnet.constants import IGNORE_LABEL
 from segnet.evaluation import inference
-from segnet.evaluation.evaluate import Prediction
+from segnet.evaluation.counting import Prediction
 from segnet.images.overlay import colour_labels
 from segnet.images.palettes import DEFAULT, Palette
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from segnet.config import Config
 from segnet.config.schedule import create_schedule
-from segnet.evaluation.evaluate import Prediction
+from segnet.evaluation.counting import Prediction
 from segnet.evaluation.image_scores import ImageScores
 from segnet.evaluation.metrics import MEANS
 from segnet.images.palettes import Palette

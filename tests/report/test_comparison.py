@@ -8,7 +8,7 @@ import pytest
 from segnet.config import Config
 from segnet.errors import ConfigError
 from segnet.evaluation import calibration
-from segnet.evaluation.evaluate import Prediction
+from segnet.evaluation.counting import Prediction
 from segnet.evaluation.image_scores import ImageScores
 from segnet.report import comparison, pictures
 
