@@ -42,7 +42,15 @@ class Prediction:
 
 @dataclasses.dataclass(frozen=True)
 class Score:
-    """Of one image; see `ImageScores`, `bins` of each class."""
+    """Of one image.
+
+    Attributes:
+      confusion: int64 `[num_classes, num_classes]`, rows truth.
+      bins: int64 `[num_classes, bins, 3]`; see `calibration.bin_pixels`.
+      entropy: Mean of what is not ignored; NaN where all is.
+      boundary_f1: float64 `[num_classes]`, NaN of what is not known.
+      seconds: That the boundaries took.
+    """
 
     confusion: np.ndarray
     bins: np.ndarray
@@ -54,13 +62,29 @@ class Score:
 def confusion_of(
     index: int, logits: tf.Tensor, truth: np.ndarray, number: int
 ) -> np.ndarray:
-    """The confusion matrix of one image; see `Evaluation._scored`."""
+    """The confusion matrix of one image.
+
+    Args:
+      index: Number of its record, which does not matter here.
+      logits: float32 `[height, width, num_classes]` of the network's size.
+      truth: uint8 `[height, width]` of the annotation's.
+      number: Of classes.
+
+    Returns:
+      int64 `[num_classes, num_classes]`, rows truth, columns prediction.
+    """
     labels = inference.labels_at(logits, *truth.shape)
     return metrics.confusion_matrix(truth, labels, number)
 
 
 def score_image(seen: Prediction, number: int, boundaries: bool) -> Score:
-    """Scores one image."""
+    """Scores one image.
+
+    Args:
+      seen: What was predicted.
+      number: Of classes.
+      boundaries: Whether to score them, too; without that they are NaN.
+    """
     truth, labels = seen.truth, seen.labels
     confusion = metrics.confusion_matrix(truth, labels, number)
     bins = calibration.bin_pixels(truth, labels, seen.confidence, number)
