@@ -14,10 +14,12 @@ from segnet import entry
 
 __all__ = [
     "convert",
+    "data_service",
     "import_annotations",
     "main",
     "segnet",
     "segnet_convert",
+    "segnet_data_service",
     "segnet_import",
     "segnet_summarize_folds",
     "summarize_folds",
@@ -91,6 +93,13 @@ def summarize_folds(argv: Sequence[str]) -> int:
     return folds_program.main(argv)
 
 
+def data_service(argv: Sequence[str]) -> int:
+    """See `segnet.data.service_program.main`."""
+    from segnet.data import service_program
+
+    return service_program.main(argv)
+
+
 def segnet() -> int:
     """The command `segnet`, and `main.py`."""
     return entry.run("segnet", main)
@@ -111,3 +120,8 @@ def segnet_import() -> int:
 def segnet_summarize_folds() -> int:
     """The command `segnet-summarize-folds`, and `tools/summarize_folds.py`."""
     return entry.run("summarize_folds", summarize_folds)
+
+
+def segnet_data_service() -> int:
+    """The command `segnet-data-service`, and `tools/data_service.py`."""
+    return entry.run("data_service", data_service)

@@ -26,6 +26,7 @@ _RECIPES = "configs"
 _COMMANDS = {
     "main.py": "segnet",
     "tools/convert_to_tfrecord.py": "segnet-convert",
+    "tools/data_service.py": "segnet-data-service",
     "tools/import_annotations.py": "segnet-import",
     "tools/summarize_folds.py": "segnet-summarize-folds",
 }

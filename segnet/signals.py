@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 __all__ = [
+    "UNABLE",
     "StopVotes",
     "Terminated",
     "interrupts_blocked",
@@ -21,6 +22,8 @@ __all__ = [
 ]
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# In the place of a signal: a process has no more to work on.
+UNABLE = 0
 
 
 class StopVotes:
@@ -30,6 +33,9 @@ class StopVotes:
     do not want to wait for the step. Python runs handlers between its own
     instructions only, which a long step of the network keeps it from; so it is
     a thread, woken by the signal itself, that says so and that leaves.
+
+    Attributes:
+      error: Why this process cannot go on; None if it can.
     """
 
     def __init__(self, notice: str = "") -> None:
@@ -39,8 +45,9 @@ class StopVotes:
           notice: What a first signal says at once on standard error, after its
             name; empty: nothing.
         """
+        self.error: Exception | None = None
         self._notice = notice
-        self._votes = np.zeros([len(_SIGNALS)], np.float32)
+        self._votes = np.zeros([len(_SIGNALS) + 1], np.float32)
         self._previous: dict[int, Any] = {}
         self._wakeup_before = -1
         self._pipe: tuple[int, ...] = ()
@@ -86,15 +93,23 @@ class StopVotes:
                     if self._notice:
                         _tell(f"{_name(number[0])}: {self._notice}")
 
+    def resign(self, error: Exception) -> None:
+        """Votes to stop, as after a signal, for what cannot be waited out."""
+        self.error = error
+        self._votes[-1] = 1.0
+
     @property
     def votes(self) -> np.ndarray:
-        """This process's votes, float32 `[2]`: SIGINT, SIGTERM."""
+        """This process's votes, float32 `[3]`: SIGINT, SIGTERM, unable."""
         return self._votes.copy()
 
     @staticmethod
     def agreed(votes: np.ndarray) -> int | None:
-        """The signal to stop for, from summed votes; None to go on."""
-        for number, count in zip(_SIGNALS, votes, strict=True):
+        """The signal to stop for, or `UNABLE`, from summed votes.
+
+        None to go on.
+        """
+        for number, count in zip((*_SIGNALS, UNABLE), votes, strict=True):
             if count > 0:
                 return int(number)
         return None

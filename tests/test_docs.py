@@ -17,6 +17,7 @@ from conftest import ROOT
 from segnet.annotations.importing import settings
 from segnet.config.flags import define_flags
 from segnet.convert.flags import help_text
+from segnet.data import service_program
 from tools import make_sample_dataset
 
 PAGES = [
@@ -119,6 +120,11 @@ def _importer_flags() -> set[str]:
 
 
 @functools.cache
+def _service_flags() -> set[str]:
+    return _flags(service_program.create_parser().format_usage())
+
+
+@functools.cache
 def _benchmark_flags() -> set[str]:
     """Those of the benchmarks and of the fuzzers."""
     files = [*ROOT.glob("benchmarks/**/*.py"), *ROOT.glob("fuzz/*.py")]
@@ -184,7 +190,7 @@ def test_benchmarks_exist(page):
 @each_page
 def test_flags_exist(page):
     known = _main_flags() | _converter_flags() | _sample_flags()
-    known |= _benchmark_flags() | _importer_flags()
+    known |= _benchmark_flags() | _importer_flags() | _service_flags()
     known.update(f"{HOROVODRUN} {MPIRUN} {OTHERS}".split())
     text = _without_other_projects(page.read_text())
     assert _flags(text) - known == set()
@@ -199,6 +205,7 @@ def test_commands_have_flags_of_their_own(page):
         (r"convert_to_tfrecord\.py", _converter_flags()),
         (r"import_annotations\.py", _importer_flags()),
         (r"make_sample_dataset\.py", _sample_flags()),
+        (r"data_service\.py", _service_flags()),
     ):
         for code in _code(text):
             for arguments in re.findall(rf"{program}([^\n#;|]*)", code):

@@ -113,6 +113,7 @@ NOT_RUN = {
     "docs/deploy.md: TensorFlow Serving": "a container",
     "docs/deploy.md: ONNX Runtime": "tests/export/",
     "docs/deploy.md: TFLite": "tests/export/",
+    "docs/workers.md: Decoding on other hosts": "tests/data/",
     "docs/workers.md: Elastic: workers that come and go": "tests/runtime/",
 }
 

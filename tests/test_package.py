@@ -21,6 +21,7 @@ from segnet.installation import list_recipes
 COMMANDS = {
     "segnet": "main.py",
     "segnet-convert": "tools/convert_to_tfrecord.py",
+    "segnet-data-service": "tools/data_service.py",
     "segnet-import": "tools/import_annotations.py",
     "segnet-summarize-folds": "tools/summarize_folds.py",
 }

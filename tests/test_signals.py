@@ -22,6 +22,18 @@ def test_a_signal_becomes_a_vote(number):
     assert signal.set_wakeup_fd(-1) == -1
 
 
+def test_a_process_that_cannot_go_on_votes_as_after_a_signal():
+    with signals.StopVotes() as stop:
+        stop.resign(ValueError("no more batches"))
+        # With those of another worker, which can.
+        votes = stop.votes + signals.StopVotes().votes
+        assert stop.agreed(votes) == signals.UNABLE
+        assert str(stop.error) == "no more batches"
+        # A signal that came as well decides.
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert stop.agreed(stop.votes) == signal.SIGTERM
+
+
 # Busy in C for longer than any test waits: no handler of Python's can run.
 BUSY = """
 import hashlib

@@ -153,6 +153,7 @@ def recipe(*, config: Config, stage: int, steps: int) -> Work:
             start_step=now.first_step,
             end_step=now.end_step,
             augment=config.augment,
+            lost=lambda error: None,  # Of a data service, which none uses.
         )
         next(batches)
         return batches

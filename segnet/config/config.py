@@ -233,6 +233,12 @@ class Config:
         "own, which need not be within reach of the others.",
         choices=("all", "split"),
     )
+    data_service: str = _field(
+        "",
+        "HOST:PORT of the dispatcher of a tf.data service "
+        "(tools/data_service.py): its workers decode and augment the training "
+        "images. They need the shards at the same path.",
+    )
     log_every_steps: int = _field(10, "Steps between log lines.", minimum=1)
     evaluate_every_epochs: int = _field(
         1, "Epochs between evaluations; 0: only at the end.", minimum=0

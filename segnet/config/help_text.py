@@ -70,7 +70,9 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "scale_learning_rate", "momentum", "weight_decay",
         "gradient_clip_norm", "ema_decay",
     ),
-    "device and speed": ("device", "precision", "cache", "shard_placement"),
+    "device and speed": (
+        "device", "precision", "cache", "shard_placement", "data_service",
+    ),
     "what is written": (
         "log_every_steps", "log_histograms", "log_to", "evaluate_every_epochs",
         "checkpoint_every_steps",

@@ -24,6 +24,7 @@ __all__ = [
     "parse_crop",
     "parse_profile_steps",
     "parse_resolutions",
+    "parse_service",
     "validate",
 ]
 
@@ -35,7 +36,8 @@ _LARGEST = 2**31
 # A training run that is resumed may change these and stays the same run: how
 # long it is, what it logs, where its data lies and which device computes.
 CHANGEABLE_ON_RESUME = frozenset({
-    "cache", "checkpoint_every_steps", "class_names", "data_dir", "device",
+    "cache", "checkpoint_every_steps", "class_names", "data_dir",
+    "data_service", "device",
     "early_stopping_epochs", "elastic", "epochs", "eval_batch_size",
     "eval_split", "evaluate_every_epochs", "keep_checkpoints",
     "log_every_steps", "log_histograms", "log_to", "max_steps",
@@ -58,6 +60,8 @@ def check_values(config: Config) -> None:
     parse_resolutions(config.resolution_schedule)
     parse_crop(config.train_crop)
     parse_profile_steps(config.profile_steps)
+    if config.data_service:
+        parse_service(config.data_service)
     try:
         parse_warnings(config.silence)
     except ValueError as error:
@@ -101,6 +105,8 @@ def validate(config: Config) -> None:
             "--elastic and --shard_placement=split exclude each other: workers "
             "that come and go would have parts of others to read; leave one out"
         )
+    if config.data_service:
+        _check_service(config)
     if config.encoder_weights and config.width_multiplier != 1.0:
         raise ConfigError(
             f"--width_multiplier={config.width_multiplier} and "
@@ -112,6 +118,35 @@ def validate(config: Config) -> None:
             "--encoder_weights for VGG16 weights or --init_from for a whole "
             "network, not both"
         )
+
+
+def _check_service(config: Config) -> None:
+    """Refuses what cannot be where other hosts decode.
+
+    Raises:
+      ConfigError: Naming both flags.
+    """
+    excluded = {
+        "--cache=memory": (
+            config.cache == "memory",
+            "they do not decode from the memory of this host",
+        ),
+        "--shard_placement=split": (
+            config.shard_placement == "split",
+            "they need all shards, and deal them out themselves",
+        ),
+        "--deterministic": (
+            config.deterministic,
+            "their processors may round otherwise than this one",
+        ),
+    }
+    for flag, (is_given, why) in excluded.items():
+        if is_given:
+            raise ConfigError(
+                f"--data_service={config.data_service} and {flag} exclude each "
+                f"other: the service's hosts read and augment the images, and "
+                f"{why}; leave one out"
+            )
 
 
 def _check_rule(field: dataclasses.Field, value: Any) -> None:
@@ -188,6 +223,29 @@ def parse_crop(text: str) -> tuple[int, int] | None:
             f"--train_crop={text} is not HxW (height x width), for example "
             "96x128"
         ) from None
+
+
+def parse_service(text: str, flag: str = "data_service") -> tuple[str, int]:
+    """Parses where a dispatcher is.
+
+    Args:
+      text: `HOST:PORT` or `grpc://HOST:PORT`; an IPv6 address in brackets.
+      flag: That has it.
+
+    Returns:
+      Host and port.
+
+    Raises:
+      ConfigError: If the text does not have this form.
+    """
+    match = re.fullmatch(
+        r"(?:grpc://)?([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})", text
+    )
+    if not match or not 0 < int(match[2]) < 2**16:
+        raise ConfigError(
+            f"--{flag}={text} is not HOST:PORT, for example localhost:5050"
+        )
+    return match[1], int(match[2])
 
 
 def parse_profile_steps(text: str) -> tuple[int, int] | None:

@@ -7,7 +7,7 @@ workers need not talk to each other to take disjoint records.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
@@ -20,6 +20,7 @@ from segnet.records.reading import num_parallel_calls, pipeline_options
 
 __all__ = [
     "create_eval_dataset",
+    "create_served_dataset",
     "create_train_dataset",
     "record_at",
 ]
@@ -29,6 +30,9 @@ __all__ = [
 _BATCHES_AHEAD = 8
 _IMAGES_AHEAD = 16
 _PIXELS_AHEAD = 2**26  # so fewer images where they are large
+# Batches that wait at each worker of a data service, beside those that it works
+# on: what it takes along when it dies, and by how much they come out of order.
+_SERVED_AHEAD = 1
 
 
 def record_at(
@@ -88,6 +92,96 @@ def create_train_dataset(
     Raises:
       ConfigError: If shard_index is not in 0..shard_count - 1.
     """
+    batch = stage.batch_size
+    sample = _sampler(
+        source, stage, augment, seed, shard_index, shard_count, part
+    )
+    # Order by position first, so that only 8 bytes a sample are shuffled.
+    first, end = (
+        (step - stage.first_step) * batch for step in (start_step, end_step)
+    )
+    dataset = tf.data.Dataset.range(first, end)
+    # Read, decode and augment in parallel; the order stays that of the range.
+    dataset = dataset.map(
+        sample, num_parallel_calls=num_parallel_calls(), deterministic=True
+    )
+    # The stage's samples are a whole number of batches: static shapes.
+    dataset = dataset.batch(batch, drop_remainder=True)
+    # Last, so that the next batches are made while the device computes.
+    return dataset.prefetch(_BATCHES_AHEAD).with_options(pipeline_options())
+
+
+def create_served_dataset(
+    source: RecordSource,
+    stage: Stage,
+    *,
+    start_step: int,
+    end_step: int,
+    augment: str,
+    seed: int,
+    shard_index: int,
+    shard_count: int,
+) -> tf.data.Dataset:
+    """The same batches, for workers of a data service to make.
+
+    A service deals out the elements of the first dataset of all. Here that is
+    the steps, so that batches come whole, each from one worker.
+
+    Args:
+      source: Likewise, not in memory: it would be part of what is sent.
+      stage: Likewise, and so are all others.
+      start_step: See `create_train_dataset`.
+      end_step: See there.
+      augment: See there.
+      seed: See there.
+      shard_index: See there.
+      shard_count: See there.
+
+    Returns:
+      Dataset of (int64 `[]`, the place of the step in the run's schedule;
+      uint8 `[batch, height, width, 3]`; uint8 `[batch, height, width]`, labels
+      in a quarter of the bytes).
+
+    Raises:
+      ConfigError: If shard_index is not in 0..shard_count - 1.
+    """
+    batch = stage.batch_size
+    sample = _sampler(source, stage, augment, seed, shard_index, shard_count)
+
+    @tf.autograph.experimental.do_not_convert
+    def samples_of(step: tf.Tensor) -> tf.data.Dataset:
+        first = (step - stage.first_step) * batch
+        return tf.data.Dataset.range(first, first + batch)
+
+    @tf.autograph.experimental.do_not_convert
+    def numbered(number: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        image, label = sample(number)
+        step = stage.first_step + number // batch
+        return step, image, tf.cast(label, tf.uint8)
+
+    dataset = tf.data.Dataset.range(start_step, end_step).flat_map(samples_of)
+    # As many calls as the threads of whoever runs it, or more.
+    dataset = dataset.map(
+        numbered, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+    )
+    dataset = dataset.batch(batch, drop_remainder=True)
+    dataset = dataset.map(lambda steps, *others: (steps[0], *others))
+    return dataset.prefetch(_SERVED_AHEAD).with_options(pipeline_options())
+
+
+def _sampler(
+    source: RecordSource,
+    stage: Stage,
+    augment: str,
+    seed: int,
+    shard_index: int,
+    shard_count: int,
+    part: Sequence[int] | None = None,
+) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
+    """A function from the number of a worker's sample in a stage to the sample.
+
+    The arguments, and what is raised, are those of `create_train_dataset`.
+    """
     if not 0 <= shard_index < shard_count:
         raise ConfigError(
             f"worker {shard_index} of {shard_count} does not exist"
@@ -100,7 +194,7 @@ def create_train_dataset(
 
     @tf.autograph.experimental.do_not_convert
     def sample(number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        step = start_step - stage.first_step + number // batch
+        step = number // batch
         epoch = stage.first_epoch + step // stage.steps_per_epoch
         position = (step % stage.steps_per_epoch) * batch * shard_count
         position += shard_index * batch + number % batch
@@ -121,16 +215,7 @@ def create_train_dataset(
             policy=augment,
         )  # fmt: skip
 
-    # Order by position first, so that only 8 bytes a sample are shuffled.
-    dataset = tf.data.Dataset.range((end_step - start_step) * batch)
-    # Read, decode and augment in parallel; the order stays that of the range.
-    dataset = dataset.map(
-        sample, num_parallel_calls=num_parallel_calls(), deterministic=True
-    )
-    # The stage's samples are a whole number of batches: static shapes.
-    dataset = dataset.batch(batch, drop_remainder=True)
-    # Last, so that the next batches are made while the device computes.
-    return dataset.prefetch(_BATCHES_AHEAD).with_options(pipeline_options())
+    return sample
 
 
 def create_eval_dataset(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -78,7 +78,11 @@ class RecordSource:
             offsets += shard.offsets
         # On the host, where tf.data reads them, whatever computes.
         with tf.device("/device:CPU:0"):
-            self._paths = tf.constant(paths, tf.string)
+            # The workers of a data service have other working directories.
+            self._paths = tf.constant(
+                [x if "://" in x else os.path.abspath(x) for x in paths],
+                tf.string,
+            )
             self._shard_of = tf.constant(shard_of, tf.int32)
             self._offsets = tf.constant(offsets, tf.int64)
         # Read from the files until all of it is in memory.
@@ -167,7 +171,7 @@ class RecordSource:
         label = buffer[middle : starts[index + 1]]
         return image, tf.reshape(label, [label_height, label_width])
 
-    def read(self, dataset: tf.data.Dataset) -> Iterator[Any]:
+    def read(self, dataset: Iterable[Any]) -> Iterator[Any]:
         """Iterates over a dataset that is made of this source.
 
         Yields:

@@ -57,8 +57,9 @@ def _recalibrate(run: Run, stop: StopVotes) -> None:
         run.config, run.splits.train.num_records, distributed.size()
     )
     batches = stages.training_batches(
-        run, stage, start_step=0, end_step=stage.end_step, augment="none"
-    )
+        run, stage, start_step=0, end_step=stage.end_step, augment="none",
+        lost=stop.resign,
+    )  # fmt: skip
     run.recalibration(_until_stopped(batches, stop))
 
 

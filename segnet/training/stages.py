@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
-
-import tensorflow as tf
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from segnet import models
 from segnet.config.schedule import Schedule, Stage, create_schedule
-from segnet.data import datasets
+from segnet.data import datasets, service
 from segnet.data.sources import RecordSource
+from segnet.errors import RunError
 from segnet.runtime import distributed
 from segnet.runtime.device import prepare_xla
 from segnet.training import ending, optim, steps
@@ -46,34 +46,64 @@ def plan(run: Run, num_workers: int) -> Schedule:
 
 
 def training_batches(
-    run: Run, stage: Stage, *, start_step: int, end_step: int, augment: str
-) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
-    """This worker's batches of a stage; see `datasets.create_train_dataset`."""
+    run: Run,
+    stage: Stage,
+    *,
+    start_step: int,
+    end_step: int,
+    augment: str,
+    lost: Callable[[RunError], None],
+) -> Iterator[service.Batch]:
+    """This worker's batches of a stage.
+
+    Args:
+      run: Whose records and data service they come from.
+      stage: See `datasets.create_train_dataset`.
+      start_step: See there.
+      end_step: See there.
+      augment: See there.
+      lost: Called when the data service does not answer; see
+        `service.in_order`.
+
+    Yields:
+      Images and labels of each step.
+    """
+    settings: dict[str, Any] = {
+        "augment": augment,
+        "seed": run.config.seed,
+        "shard_index": distributed.rank(),
+        "shard_count": distributed.size(),
+    }
 
     def batches(
-        source: RecordSource,
-        part: Sequence[int] | None,
-        start: int,
-        end: int,
-    ) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
+        source: RecordSource, start: int, end: int, **part: Any
+    ) -> Iterator[service.Batch]:
         dataset = datasets.create_train_dataset(
-            source,
-            stage,
-            start_step=start,
-            end_step=end,
-            augment=augment,
-            seed=run.config.seed,
-            shard_index=distributed.rank(),
-            shard_count=distributed.size(),
-            part=part,
+            source, stage, start_step=start, end_step=end, **settings, **part
         )
         return source.read(dataset)
 
-    if isinstance(run.records, RecordSource):
-        yield from batches(run.records, None, start_step, end_step)
-        return
-    for epoch, start, end in _by_epoch(stage, start_step, end_step):
-        yield from batches(*run.records.part(epoch), start, end)
+    records = run.records
+    if not isinstance(records, RecordSource):
+        for epoch, start, end in _by_epoch(stage, start_step, end_step):
+            source, part = records.part(epoch)
+            yield from batches(source, start, end, part=part)
+    elif not run.config.data_service:
+        yield from batches(records, start_step, end_step)
+    else:
+        yield from service.in_order(
+            datasets.create_served_dataset(
+                records, stage, start_step=start_step, end_step=end_step,
+                **settings,
+            ),
+            run.config.data_service,
+            range(start_step, end_step),
+            # Three bytes of image and four of label.
+            batch_bytes=7 * stage.pixels,
+            read=records.read,
+            make=lambda step: next(batches(records, step, step + 1)),
+            lost=lost,
+        )  # fmt: skip
 
 
 def _by_epoch(

@@ -29,7 +29,7 @@ from segnet import models, signals
 from segnet.config import Config, config_file, validate
 from segnet.config.validate import CHANGEABLE_ON_RESUME
 from segnet.config.workdir import checkpoint_dir, config_path
-from segnet.data import plausibility, sources
+from segnet.data import dispatcher, plausibility, sources
 from segnet.errors import ConfigError, RunError
 from segnet.installation import named_as_here
 from segnet.locks import Lock
@@ -274,9 +274,17 @@ def train_and_evaluate(
     Raises:
       ConfigError: If the config does not suit the data.
       DataError: If records or weights cannot be read.
-      RunError: If the loss is not finite or a checkpoint cannot be written.
+      RunError: If the loss is not finite, a checkpoint cannot be written or
+        the data service does not answer.
       trainer.Stopped: After a signal, when everything is saved.
     """
+    if config.data_service:
+        tell = say if distributed.is_chief() else (lambda line: None)
+        dispatcher.wait_for(config.data_service, "--data_service", tell)
+        tell(
+            "training images are decoded by the data service at "
+            f"{config.data_service}, those of the evaluation here"
+        )
     splits = sources.read_splits(
         config.data_dir,
         config.train_split,

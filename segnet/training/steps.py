@@ -80,7 +80,7 @@ def create_train_step(
     Returns:
       Function of images uint8 `[batch, height, width, 3]`, labels int32
       `[batch, height, width]`, the learning rate, float32 scalar, and this
-      worker's votes to stop, float32 `[2]` (see `segnet.signals`), to the sum
+      worker's votes to stop, float32 `[3]` (see `segnet.signals`), to the sum
       of the votes over the workers.
     """
     compiled = loss.differentiate

@@ -12,6 +12,7 @@ import tensorflow as tf
 from segnet import signals
 from segnet.config import config_file
 from segnet.config.schedule import Stage
+from segnet.errors import RunError
 from segnet.evaluation import metrics
 from segnet.progress import say, warn
 from segnet.runtime import distributed
@@ -104,7 +105,8 @@ class Trainer:
 
         Raises:
           Stopped: After a signal, when everything is saved.
-          RunError: Loss not finite, or a checkpoint cannot be written.
+          RunError: Loss not finite, a checkpoint cannot be written, or, when
+            everything is saved, the data service does not answer.
           DataError: If a record is damaged.
         """
         run, splits = self._run, self._run.splits
@@ -172,6 +174,7 @@ class Trainer:
             start_step=run.step - offset,
             end_step=end,
             augment=self._config.augment,
+            lost=self._stop.resign,
         )
         self._losses.begin_stage()
         self._reporter.begin_stage(run.step)
@@ -243,10 +246,15 @@ class Trainer:
 
     def _leave_if(self, signal_number: int | None) -> None:
         """Saves and leaves when the workers agreed to stop."""
-        if signal_number:
-            self._save()
-            self._say(f"stopped after step {self._run.step}, all is saved")
-            raise Stopped(signal_number)
+        if signal_number is None:
+            return
+        self._save()
+        self._say(f"stopped after step {self._run.step}, all is saved")
+        if signal_number == signals.UNABLE:
+            raise self._stop.error or RunError(
+                "another worker could not go on; its own message says why"
+            )
+        raise Stopped(signal_number)
 
     def _evaluate(self) -> None:
         """Scores the evaluation split; keeps the weights if they are best."""
