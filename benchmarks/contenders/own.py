@@ -40,10 +40,10 @@ Batch = tuple[tf.Tensor, tf.Tensor]
 _MANY_EPOCHS = 10**6
 
 
-def _create_train_step(
-    config: Config, compile_loss: bool
-) -> Callable[[Batch], None]:
-    """The trainer's step on one batch; it returns when the step is done."""
+def _create_learner(
+    config: Config,
+) -> tuple[tf.keras.Model, tf.keras.optimizers.Optimizer]:
+    """A network and an optimizer that is built for its weights."""
     set_up(config)
     model = create_network(config)
     optimizer = optim.create_optimizer(
@@ -53,6 +53,14 @@ def _create_train_step(
         loss_scaling=False,
     )
     optimizer.build(model.trainable_variables)
+    return model, optimizer
+
+
+def _create_train_step(
+    config: Config, compile_loss: bool
+) -> Callable[[Batch], None]:
+    """The trainer's step on one batch; it returns when the step is done."""
+    model, optimizer = _create_learner(config)
     train_step = steps.create_train_step(
         model,
         losses.create_loss_fn(config.loss, len(config.class_names)),
@@ -188,15 +196,7 @@ def all_reduction(*, config: Config) -> Work:
 
 def saving(*, config: Config) -> Work:
     """A checkpoint of network and optimizer, written to a disk, a round."""
-    set_up(config)
-    model = create_network(config)
-    optimizer = optim.create_optimizer(
-        config.optimizer,
-        momentum=config.momentum,
-        weight_decay=config.effective_weight_decay,
-        loss_scaling=False,
-    )
-    optimizer.build(model.trainable_variables)
+    model, optimizer = _create_learner(config)
     saved = tf.train.Checkpoint(model=model, optimizer=optimizer)
 
     def run(prepared: None) -> int:
